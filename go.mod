@@ -1,0 +1,3 @@
+module github.com/vedfolnir/session
+
+go 1.25.0
