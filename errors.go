@@ -1,0 +1,80 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The sentinels: each is a decision for the caller. Everything else is wrapped
+// with the operation that failed.
+var (
+	// ErrNotFound: there is no such session, or the token does not open it. The
+	// two are one error, because a handle is public and must tell nothing.
+	ErrNotFound = errors.New("no such session")
+	// ErrUnknownUser: the directory does not know the user, or has disabled them.
+	ErrUnknownUser = errors.New("no such active user")
+	// ErrPlatform: the platform does not exist, is inactive, or is another's.
+	ErrPlatform = errors.New("no such platform of this user")
+	// ErrConflict: the session or its user changed since it was read; read again
+	// and decide anew.
+	ErrConflict = errors.New("changed meanwhile: read it again and decide anew")
+	// ErrLimit: the user has as many live sessions as they may, and the policy is
+	// [DenyNewest].
+	ErrLimit = errors.New("the user has reached the limit of concurrent sessions: end one first")
+	// ErrMalformed: the text is no token, handle or CSRF token at all.
+	ErrMalformed = errors.New("malformed token or handle")
+	// ErrUnavailable: the store or the directory did not answer. It never means
+	// that there is no session: keep the cookie and try again.
+	ErrUnavailable = errors.New("unavailable: keep the cookie and try again")
+	// ErrClosed: the manager was closed; nothing was changed.
+	ErrClosed = errors.New("the session manager is closed")
+)
+
+// StoreError says which operation of the store or the directory failed. It is
+// [ErrUnavailable] to errors.Is, and whatever it wraps. (The specification's
+// SessionDatabaseError.)
+type StoreError struct {
+	Op  string
+	Err error
+}
+
+func (e *StoreError) Error() string   { return fmt.Sprintf("session: %s: %v", e.Op, e.Err) }
+func (e *StoreError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
+
+// EndedError says why a session can no longer be used. It is told only to the
+// holder of the right secret, and to code that asks by handle.
+type EndedError struct {
+	ID     ID
+	Reason Reason
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("session %s has ended (%s): sign in again", e.ID, e.Reason)
+}
+
+// Ended returns why err says that a session has ended, if it does.
+func Ended(err error) (Reason, bool) {
+	var e *EndedError
+	if errors.As(err, &e) {
+		return e.Reason, true
+	}
+	return "", false
+}
+
+// storeError wraps what a store or directory returned, unless it is one of the
+// answers that a caller decides on.
+func storeError(op string, err error) error {
+	var ended *EndedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ended):
+		return err
+	}
+	for _, known := range []error{ErrNotFound, ErrUnknownUser, ErrPlatform, ErrConflict, ErrLimit, ErrClosed, errors.ErrUnsupported} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return &StoreError{Op: op, Err: err}
+}

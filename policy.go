@@ -1,0 +1,165 @@
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// LimitPolicy says what happens to a sign-in at the limit of concurrent
+// sessions. The zero value is [EvictOldest].
+type LimitPolicy string
+
+const (
+	EvictOldest LimitPolicy = "oldest" // the session created first ends
+	EvictIdlest LimitPolicy = "idlest" // the session with the oldest activity ends
+	DenyNewest  LimitPolicy = "deny"   // the sign-in is refused with ErrLimit
+)
+
+// Policy holds the clocks of a session. Everything it decides is a pure function
+// of its arguments.
+type Policy struct {
+	Idle          time.Duration // without activity
+	WriteInterval time.Duration // by which stored activity may lag, in the person's favour
+	Lifetime      time.Duration // since creation or the last Refresh
+	Absolute      time.Duration // since creation
+	Overlap       time.Duration // for the previous token, after the first use of the new one
+}
+
+// Check says why the session can no longer be used at now; empty: it can. A
+// deadline is the first instant at which it cannot.
+func (p Policy) Check(s Session, now time.Time) Reason {
+	if !s.EndedAt.IsZero() {
+		return s.EndReason
+	}
+	return p.Cutoffs(now).Reason(s)
+}
+
+// Deadlines are the instants at which a session ends by itself.
+type Deadlines struct{ Idle, Lifetime, Absolute time.Time }
+
+// Deadlines of s, each by its own clock.
+func (p Policy) Deadlines(s Session) Deadlines {
+	return Deadlines{
+		Idle:     s.LastActivity.Add(p.Idle + p.WriteInterval),
+		Lifetime: s.RenewedAt.Add(p.Lifetime),
+		Absolute: s.CreatedAt.Add(p.Absolute),
+	}
+}
+
+// Expiry is the deadline that no activity moves.
+func (d Deadlines) Expiry() time.Time { return earlier(d.Lifetime, d.Absolute) }
+
+// First is the earliest deadline of all.
+func (d Deadlines) First() time.Time { return earlier(d.Idle, d.Expiry()) }
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// Cutoffs are the policy's deadlines turned round, so that a store can select by
+// them: a session is past one if its own time is at or before it. The zero value
+// expires nothing.
+type Cutoffs struct{ Idle, Lifetime, Absolute time.Time }
+
+// Cutoffs at now.
+func (p Policy) Cutoffs(now time.Time) Cutoffs {
+	return Cutoffs{
+		Idle:     now.Add(-p.Idle - p.WriteInterval),
+		Lifetime: now.Add(-p.Lifetime),
+		Absolute: now.Add(-p.Absolute),
+	}
+}
+
+// Reason names the first clock that the session is past; empty: none.
+func (c Cutoffs) Reason(s Session) Reason {
+	switch {
+	case !s.CreatedAt.After(c.Absolute):
+		return AbsoluteTimeout
+	case !s.RenewedAt.After(c.Lifetime):
+		return LifetimeOver
+	case !s.LastActivity.After(c.Idle):
+		return IdleTimeout
+	}
+	return ""
+}
+
+// Plan decides which of the user's sessions end so that the new one may be
+// created; [ErrLimit] if it may not. Stores call it inside the transaction, with
+// every record of the user that has not ended, while the user's row is locked.
+func (c Creation) Plan(live []Record) ([]Doomed, error) {
+	var doomed []Doomed
+	var counted []Record
+	for _, r := range live {
+		switch reason := c.Cutoffs.Reason(r.Session); {
+		case reason != "":
+			doomed = append(doomed, Doomed{r.ID, reason})
+		case r.ID == c.Replaces:
+			doomed = append(doomed, Doomed{r.ID, SignedOut})
+		default:
+			counted = append(counted, r)
+		}
+	}
+	surplus := len(counted) + 1 - c.Limit
+	if c.Limit <= 0 || surplus <= 0 {
+		return doomed, nil
+	}
+	if c.Policy == DenyNewest {
+		return nil, ErrLimit
+	}
+	slices.SortFunc(counted, func(a, b Record) int {
+		if c.Policy == EvictIdlest {
+			return cmp.Or(a.LastActivity.Compare(b.LastActivity), a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
+		}
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	for _, r := range counted[:surplus] {
+		doomed = append(doomed, Doomed{r.ID, EvictedByLimit})
+	}
+	return doomed, nil
+}
+
+// standing is how a presented secret relates to a session's.
+type standing int
+
+const (
+	unknownSecret standing = iota
+	currentSecret
+	unconfirmedSecret // current, presented for the first time since the rotation
+	previousSecret    // still good
+	replayedSecret    // the previous one, after its overlap
+)
+
+// standing compares in constant time. Only an exact match of the kept previous
+// secret is a replay; the handle is public, so any other wrong one means nothing.
+func (p Policy) standing(k secrets, presented SecretHash, now time.Time) standing {
+	switch {
+	case k.current.equal(presented):
+		if k.previous != (SecretHash{}) && k.firstUsed.IsZero() {
+			return unconfirmedSecret
+		}
+		return currentSecret
+	case !k.previous.equal(presented) || presented == (SecretHash{}):
+		return unknownSecret
+	case k.firstUsed.IsZero() || now.Before(k.firstUsed.Add(p.Overlap)):
+		return previousSecret
+	}
+	return replayedSecret
+}
+
+// secrets is what a record or a snapshot knows of the tokens.
+type secrets struct {
+	current, previous SecretHash
+	firstUsed         time.Time
+}
+
+func (r Record) secrets() secrets { return secrets{r.Secret, r.Previous, r.FirstUsed} }
+
+// String is for logs.
+func (p Policy) String() string {
+	return fmt.Sprintf("idle %v + %v, lifetime %v, absolute %v", p.Idle, p.WriteInterval, p.Lifetime, p.Absolute)
+}

@@ -1,0 +1,117 @@
+package session
+
+import (
+	"fmt"
+	"time"
+)
+
+// UserID names a person: opaque to this package, at most [MaxIDLength] bytes and
+// not empty. A canonical decimal up to 2^53-1 is written to JSON as a number.
+type UserID string
+
+// PlatformID names one of a person's accounts elsewhere, in the same way. The
+// empty one means "no platform".
+type PlatformID string
+
+// MaxIDLength bounds a UserID and a PlatformID, in bytes.
+const MaxIDLength = 128
+
+// Session is one signed-in client of one person, as the store holds it. Times
+// are UTC with microseconds. There is no key/value bag: an application's data
+// lives in the application's tables.
+type Session struct {
+	ID         ID
+	UserID     UserID
+	PlatformID PlatformID // the active platform; empty: none
+	Version    uint64     // from 1, raised by each change except activity
+
+	CreatedAt       time.Time // the absolute limit counts from here
+	RenewedAt       time.Time // the lifetime counts from here: creation or the last Refresh
+	AuthenticatedAt time.Time // when the person last proved who they are
+	LastActivity    time.Time // as stored; true to within the write interval
+
+	EndedAt   time.Time // zero while it lives
+	EndReason Reason    // empty while it lives
+	EndedBy   string    // who ended it: a user's id, "system", or an operator
+}
+
+// Reason says why a session ended. The values are part of the HTTP contract.
+type Reason string
+
+const (
+	IdleTimeout       Reason = "idle_timeout"
+	LifetimeOver      Reason = "lifetime"
+	AbsoluteTimeout   Reason = "absolute_timeout"
+	SignedOut         Reason = "signed_out"
+	RevokedByUser     Reason = "revoked_by_user"
+	RevokedByAdmin    Reason = "revoked_by_admin"
+	EvictedByLimit    Reason = "evicted_by_limit"
+	TokenReplayed     Reason = "token_replayed"
+	UserDisabled      Reason = "user_disabled"
+	CredentialChanged Reason = "credential_changed"
+)
+
+// System is who ended a session that nobody ended: a clock, a limit, a replay.
+const System = "system"
+
+// Expired reports whether the reason is one of the three clocks.
+func (r Reason) Expired() bool {
+	return r == IdleTimeout || r == LifetimeOver || r == AbsoluteTimeout
+}
+
+// Client is what a request tells of the program that sent it. IPAddress must
+// come from the connection or from a named proxy, never from an unchecked
+// header.
+type Client struct {
+	UserAgent string `json:"user_agent"`
+	IPAddress string `json:"ip_address"`
+	Language  string `json:"-"` // Accept-Language
+}
+
+// Record is a session with all that only stores and the manager may see.
+type Record struct {
+	Session
+	Client Client
+
+	Secret   SecretHash // of the newest token
+	Previous SecretHash // of the one before it; zero: never rotated
+	// FirstUsed is when Secret was first presented after a rotation. Zero while
+	// Previous is set: the new token may have been lost on its way, and Previous
+	// is as good as it.
+	FirstUsed time.Time
+
+	Fingerprint string // keyed hashes of the client at creation; empty: not taken
+	// SwitchesSince and Switches count the platform switches of the hour that
+	// began at SwitchesSince.
+	SwitchesSince time.Time
+	Switches      int
+
+	Epoch uint64 // the store's: read with the record
+	Rev   uint64 // the user's: read with the record
+}
+
+// Detail is a session as its owner and an operator see it in a list.
+type Detail struct {
+	Session
+	Client Client
+}
+
+// Stamp orders what tabs see of one session: compare stamps of the same handle
+// only. Another handle replaces everything, and so does a higher epoch.
+type Stamp struct {
+	Epoch   uint64 // of the store; rises when history was lost
+	Version uint64 // of the session
+	Rev     uint64 // of the user: sessions started and ended, profile changes
+}
+
+// String returns "epoch.version.rev".
+func (s Stamp) String() string { return string(s.append(nil)) }
+
+// ParseStamp reads the text of [Stamp.String], or returns [ErrMalformed].
+func ParseStamp(text string) (Stamp, error) {
+	var s Stamp
+	if _, err := fmt.Sscanf(text, "%d.%d.%d", &s.Epoch, &s.Version, &s.Rev); err != nil || s.String() != text {
+		return Stamp{}, ErrMalformed
+	}
+	return s, nil
+}
