@@ -37,8 +37,11 @@ func (id ID) IsZero() bool { return id == ID{} }
 
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
+// AppendText appends the handle's text.
+func (id ID) AppendText(dst []byte) ([]byte, error) { return hex.AppendEncode(dst, id[:]), nil }
+
 // MarshalText writes the handle's text.
-func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
 // UnmarshalText accepts exactly the text of MarshalText.
 func (id *ID) UnmarshalText(text []byte) error {

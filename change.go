@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// CreateRequest asks for a new session.
+type CreateRequest struct {
+	UserID     UserID
+	PlatformID PlatformID // must be the user's; empty: their default one, or none
+	Client     Client
+	// SignInEpoch is what [Manager.SignInEpoch] said before the credentials were
+	// checked: if everything of the user's was revoked since, the sign-in is
+	// refused with ErrConflict. 0: the check is not made.
+	SignInEpoch uint64
+	// Replaces is the session the client held until now, if any. It ends, with
+	// reason SignedOut, and does not count towards the limit.
+	Replaces ID
+}
+
+// SignInEpoch returns the number to give to Create. Read it before checking
+// credentials: a sign-in that was checked before [Manager.RevokeUser] then cannot
+// land after it.
+func (m *Manager) SignInEpoch(ctx context.Context, user UserID) (uint64, error) {
+	epoch, err := m.store.SignInEpoch(ctx, user)
+	return epoch, storeError("read epoch of sign-ins", err)
+}
+
+// Create makes a session for a person who has just proved who they are, and the
+// token that opens it. Errors: [ErrUnknownUser], [ErrPlatform], [ErrLimit],
+// [ErrConflict], or a [*StoreError].
+func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token, error) {
+	r, token, err := m.newRecord(ctx, req)
+	if err != nil {
+		return Context{}, Token{}, err
+	}
+	created, err := m.store.Create(ctx, Creation{
+		Record: r, Limit: max(0, m.config.Security.MaxConcurrentPerUser), Policy: m.config.Security.LimitPolicy,
+		Cutoffs: m.policy.Cutoffs(r.CreatedAt), SignInEpoch: req.SignInEpoch, Replaces: req.Replaces,
+	})
+	if err != nil {
+		m.feed.wake() // it may have happened all the same
+		m.config.Audit.Audit(ctx, AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, By: string(r.UserID), Client: r.Client})
+		return Context{}, Token{}, storeError("create session", err)
+	}
+	m.stored(append(created.Ended, created.Record)...)
+	m.audit(ctx, "created", created.Record, string(r.UserID))
+	for _, ended := range created.Ended {
+		m.audit(ctx, "ended", ended, ended.EndedBy)
+	}
+	m.notePlatform(created.Record)
+	m.endReplaced(ctx, req)
+	c, err := m.admit(ctx, created.Record)
+	return c, token, err
+}
+
+// newRecord checks the request against the directory, which is asked anew.
+func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Token, error) {
+	if n := len(req.UserID); n == 0 || n > MaxIDLength {
+		return Record{}, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
+	}
+	person, err := m.directory.Person(ctx, req.UserID)
+	if err != nil {
+		return Record{}, Token{}, storeError("ask the directory", err)
+	}
+	platform, ok := person.platform(req.PlatformID)
+	if !ok && req.PlatformID != "" {
+		return Record{}, Token{}, ErrPlatform
+	}
+	id, err := newID(req.UserID)
+	if err != nil {
+		return Record{}, Token{}, err
+	}
+	token, err := newToken(id)
+	if err != nil {
+		return Record{}, Token{}, err
+	}
+	now := m.Now()
+	r := Record{
+		Session: Session{
+			ID: id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
+			CreatedAt: now, RenewedAt: now, AuthenticatedAt: now, LastActivity: now,
+		},
+		Client: req.Client, Secret: token.hash(),
+	}
+	if !m.config.Security.NoFingerprinting {
+		r.Fingerprint = fingerprint(m.marks[0], req.Client)
+	}
+	return r, token, nil
+}
+
+// endReplaced ends the client's former session if it was another person's: the
+// same person's has ended with the creation. A failure is not the new session's,
+// and the former one still has its own clocks.
+func (m *Manager) endReplaced(ctx context.Context, req CreateRequest) {
+	if req.Replaces.IsZero() {
+		return
+	}
+	err := m.Revoke(ctx, req.Replaces, SignedOut, string(req.UserID))
+	if _, ended := Ended(err); err != nil && !ended {
+		m.config.Logger.WarnContext(ctx, "session: cannot end the session that was signed in over; it ends by its own clocks", "session_id", req.Replaces.String(), "error", err)
+	}
+}
+
+func (m *Manager) notePlatform(r Record) {
+	if noter, ok := m.directory.(PlatformNoter); ok && r.PlatformID != "" {
+		noter.PlatformUsed(r.UserID, r.PlatformID, m.Now())
+	}
+}
+
+// SwitchPlatform makes platform the session's active one, in all of its tabs. Of
+// two switches the last to be stored wins; an end wins over all. To the active
+// one nothing changes. Errors: [ErrPlatform], and those of Get.
+func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID) (Context, error) {
+	c, err := m.Get(ctx, id)
+	if err != nil {
+		return Context{}, err
+	}
+	person, err := m.directory.Person(ctx, c.Session.UserID)
+	if err != nil {
+		return Context{}, storeError("ask the directory", err)
+	}
+	if _, ok := person.platform(platform); !ok || platform == "" {
+		return Context{}, ErrPlatform
+	}
+	if _, ok := c.profile.person.platform(platform); !ok {
+		m.dropProfile(c.Session.UserID) // it knew less than the directory does
+	}
+	r, changed, err := m.store.SwitchPlatform(ctx, id, platform, m.Now())
+	if err != nil {
+		m.unsure(id)
+		return Context{}, storeError("switch platform", err)
+	}
+	if changed {
+		m.stored(r)
+		m.audit(ctx, "platform_switched", r, string(r.UserID))
+		m.notePlatform(r)
+	}
+	return m.admit(ctx, r)
+}
+
+// Refresh lets the lifetime begin anew, within the absolute limit. [ErrConflict]:
+// the session changed since c was read.
+func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
+	r, err := m.store.Refresh(ctx, c.Session.ID, c.Session.Version, m.Now())
+	if err != nil {
+		m.unsure(c.Session.ID)
+		return Context{}, storeError("refresh session", err)
+	}
+	m.stored(r)
+	m.audit(ctx, "refreshed", r, string(r.UserID))
+	return m.admit(ctx, r)
+}
+
+// Rotate gives the session a new token; presented is the one in use. That one
+// stays good until the overlap after the first use of the new one, so that other
+// tabs and requests under way are not signed out; if the new one never arrives,
+// the rotation lapses. [ErrConflict]: somebody else rotated, or the session
+// changed since it was read; there is no new token then.
+func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Context, Token, error) {
+	token, err := newToken(c.Session.ID)
+	if err != nil {
+		return Context{}, Token{}, err
+	}
+	r, err := m.store.Rotate(ctx, c.Session.ID, c.Session.Version, token.hash(), presented.hash())
+	if err != nil {
+		m.unsure(c.Session.ID)
+		return Context{}, Token{}, storeError("rotate token", err)
+	}
+	m.stored(r)
+	m.audit(ctx, "rotated", r, string(r.UserID))
+	c, err = m.admit(ctx, r)
+	return c, token, err
+}
+
+// Revoke ends a session. by names who did it: a user's id, [System], or an
+// operator. The errors are those of Get; an [*EndedError] means that it had ended
+// before.
+func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) error {
+	r, err := m.read(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !r.EndedAt.IsZero() {
+		return &EndedError{id, r.EndReason}
+	}
+	ended, err := m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by})
+	if err == nil && len(ended) == 0 {
+		r, err = m.read(ctx, id)
+		if err == nil {
+			err = &EndedError{id, r.EndReason}
+		}
+	}
+	return err
+}
+
+// RevokeOthers ends all sessions of the user but the one to keep, and returns how
+// many that were.
+func (m *Manager) RevokeOthers(ctx context.Context, user UserID, keep ID, reason Reason, by string) (int, error) {
+	ended, err := m.end(ctx, Ending{User: user, Except: keep, Reason: reason, By: by})
+	return len(ended), err
+}
+
+// RevokeUser ends all sessions of the user and refuses every sign-in whose
+// credentials were checked before; it returns how many sessions ended.
+func (m *Manager) RevokeUser(ctx context.Context, user UserID, reason Reason, by string) (int, error) {
+	ended, err := m.end(ctx, Ending{User: user, Reason: reason, By: by, RaiseEpoch: true})
+	return len(ended), err
+}
+
+func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
+	e.At = m.Now()
+	ended, err := m.store.End(ctx, e)
+	if err != nil {
+		m.feed.wake() // it may have happened all the same
+		return nil, storeError("end sessions", err)
+	}
+	m.stored(ended...)
+	for _, r := range ended {
+		m.audit(ctx, "ended", r, e.By)
+	}
+	return ended, nil
+}
+
+// List returns the user's live sessions, the newest activity first.
+func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
+	records, err := m.store.List(ctx, user)
+	if err != nil {
+		return nil, storeError("list sessions", err)
+	}
+	return m.live(records), nil
+}
+
+// DirectoryChanged must be called after a change of the user's profile or
+// platforms, so that every tab and node shows it at once.
+func (m *Manager) DirectoryChanged(ctx context.Context, user UserID) error {
+	rev, err := m.store.RaiseRev(ctx, user)
+	if err != nil {
+		m.dropProfile(user)
+		return storeError("note a change of the directory", err)
+	}
+	m.people.spoil(user)
+	m.cache.heard(Change{User: user, Rev: rev, Directory: true})
+	m.watchers.wake(user)
+	m.tellBus()
+	return nil
+}
+
+func (m *Manager) dropProfile(user UserID) {
+	m.people.spoil(user)
+	m.cache.heard(Change{User: user, Directory: true})
+}
+
+// Touch notes that the person did something. It writes at most once in the write
+// interval: within a second, and before it returns if a tenth of the idle timeout
+// has gone by, so that a crash loses no more than that. The returned context
+// carries the new idle deadline.
+func (m *Manager) Touch(ctx context.Context, c Context) (Context, error) {
+	now := m.Now()
+	gone := now.Sub(c.Session.LastActivity)
+	if gone < m.policy.WriteInterval {
+		return c, nil
+	}
+	act := Activity{c.Session.ID, now}
+	if gone > m.policy.Idle/10 {
+		if err := m.store.Touch(ctx, []Activity{act}); err != nil {
+			return c, storeError("store activity", err)
+		}
+	} else {
+		m.activity.add(act)
+	}
+	m.cache.touched(act.ID, now)
+	return c.touched(now, m.policy), nil
+}
+
+func (c Context) touched(at time.Time, p Policy) Context {
+	c.Session.LastActivity = at
+	c.deadlines = p.Deadlines(c.Session)
+	return c
+}

@@ -1,0 +1,231 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Context is a live session with its user and platform, as one request sees it.
+// The zero value and nil stand for "signed out".
+type Context struct {
+	Session Session
+
+	profile   *profile
+	platform  PlatformID // that the request acts as
+	stated    bool
+	stamp     Stamp
+	deadlines Deadlines
+}
+
+type contextKey struct{}
+
+// NewContext returns a copy of ctx that carries c.
+func NewContext(ctx context.Context, c *Context) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// FromContext returns the request's session, or nil: a nil Context is signed out,
+// and its methods say so.
+func FromContext(ctx context.Context) *Context {
+	c, _ := ctx.Value(contextKey{}).(*Context)
+	return c
+}
+
+// SignedIn reports whether there is a session.
+func (c *Context) SignedIn() bool { return c != nil && c.profile != nil }
+
+// User returns who is signed in; the zero User: nobody.
+func (c *Context) User() User {
+	if !c.SignedIn() {
+		return User{}
+	}
+	return c.profile.person.User
+}
+
+// Platform returns what the request acts as: the stated platform, else the
+// session's active one. The zero Platform, whose ID is empty: none.
+func (c *Context) Platform() Platform {
+	if !c.SignedIn() || c.platform == "" {
+		return Platform{}
+	}
+	p, _ := c.profile.person.platform(c.platform)
+	return p
+}
+
+// Platforms returns all that the user may act as. The slice is the caller's.
+func (c *Context) Platforms() []Platform {
+	if !c.SignedIn() {
+		return nil
+	}
+	return slices.Clone(c.profile.person.Platforms)
+}
+
+// Stated reports whether the request itself named the platform it acts as.
+func (c *Context) Stated() bool { return c != nil && c.stated }
+
+// ActAs returns a copy of c for a request that states its platform, or
+// [ErrPlatform] if that is not the user's.
+func (c *Context) ActAs(platform PlatformID) (*Context, error) {
+	if !c.SignedIn() || platform == "" {
+		return nil, ErrPlatform
+	}
+	if _, ok := c.profile.person.platform(platform); !ok {
+		return nil, ErrPlatform
+	}
+	acting := *c
+	acting.platform, acting.stated = platform, true
+	return &acting, nil
+}
+
+// Stamp orders this view among others of the same session.
+func (c *Context) Stamp() Stamp { return c.stamp }
+
+// Deadlines of the session, as they were when it was read.
+func (c *Context) Deadlines() Deadlines { return c.deadlines }
+
+// AppendClientView appends what a client may see of the session: the members
+// "user", "platform", "session" and "stamp" of a JSON object, without its braces.
+// The platform is the session's active one.
+func (c *Context) AppendClientView(dst []byte) []byte {
+	dst = append(append(dst, `"user":`...), c.profile.user...)
+	dst = append(append(dst, `,"platform":`...), c.activePlatform()...)
+	dst = append(dst, `,"session":{"session_id":"`...)
+	dst, _ = c.Session.ID.AppendText(dst)
+	dst = appendTime(append(dst, `","created_at":`...), c.Session.CreatedAt)
+	dst = appendTime(append(dst, `,"last_activity":`...), c.Session.LastActivity)
+	dst = appendTime(append(dst, `,"expires_at":`...), c.deadlines.Expiry())
+	dst = appendTime(append(dst, `,"idle_expires_at":`...), c.deadlines.Idle)
+	dst = strconv.AppendUint(append(dst, `,"version":`...), c.Session.Version, 10)
+	return append(c.stamp.append(append(dst, `},"stamp":"`...)), '"')
+}
+
+func (c *Context) activePlatform() []byte {
+	for i, p := range c.profile.person.Platforms {
+		if p.ID == c.Session.PlatformID {
+			return c.profile.platforms[i]
+		}
+	}
+	return []byte("null")
+}
+
+// ClientView is the whole object of [Context.AppendClientView]. (The
+// specification's sanitize_session_data_for_client.)
+func (c *Context) ClientView() json.RawMessage {
+	if !c.SignedIn() {
+		return json.RawMessage("null")
+	}
+	return append(c.AppendClientView([]byte{'{'}), '}')
+}
+
+// MarshalJSON writes the specification's session context: session_id, user_id,
+// platform_connection_id, platform_name, platform_info and user_info.
+func (c *Context) MarshalJSON() ([]byte, error) {
+	if !c.SignedIn() {
+		return []byte("null"), nil
+	}
+	platform := c.Platform()
+	connection, name, info := json.RawMessage("null"), json.RawMessage("null"), c.activePlatform()
+	if platform.ID != "" {
+		connection, name = appendOpaque(nil, string(platform.ID)), appendString(nil, platform.Name)
+		info = c.profile.platforms[slices.Index(c.profile.person.Platforms, platform)]
+	}
+	return appendObject(nil, "session_id", c.Session.ID, "user_id", c.Session.UserID,
+		"platform_connection_id", connection, "platform_name", name,
+		"platform_info", json.RawMessage(info), "user_info", json.RawMessage(c.profile.user)), nil
+}
+
+// SecurityInfo is what is remarkable about a session.
+type SecurityInfo struct {
+	SessionAgeSeconds   int64     `json:"session_age_seconds"`
+	LastActivitySeconds int64     `json:"last_activity_seconds"` // ago
+	IsSuspicious        bool      `json:"is_suspicious"`
+	Signals             []string  `json:"signals"` // why; never null
+	UserAgent           string    `json:"user_agent"`
+	IPAddress           string    `json:"ip_address"`
+	CreatedAt           time.Time `json:"created_at"`
+	LastActivity        time.Time `json:"last_activity"`
+}
+
+// SecurityInfo compares client with the one that signed in, and looks at how
+// often the platform was switched. It detects; it ends nothing. The errors are
+// those of Get.
+func (m *Manager) SecurityInfo(ctx context.Context, id ID, client Client) (SecurityInfo, error) {
+	r, err := m.read(ctx, id)
+	if err != nil {
+		return SecurityInfo{}, err
+	}
+	now := m.Now()
+	if reason := m.policy.Check(r.Session, now); reason != "" {
+		return SecurityInfo{}, &EndedError{id, reason}
+	}
+	signals := []string{}
+	if !m.config.Security.NoFingerprinting && r.Fingerprint != "" {
+		signals = append(signals, fingerprintChanges(m.marks, r.Fingerprint, client)...)
+	}
+	if limit := m.config.Security.MaxPlatformSwitchesPerHour; limit > 0 && r.Switches > limit && now.Sub(r.SwitchesSince) < time.Hour {
+		signals = append(signals, "many_platform_switches")
+	}
+	return SecurityInfo{
+		SessionAgeSeconds:   int64(now.Sub(r.CreatedAt) / time.Second),
+		LastActivitySeconds: int64(now.Sub(r.LastActivity) / time.Second),
+		IsSuspicious:        len(signals) > 0, Signals: signals,
+		UserAgent: r.Client.UserAgent, IPAddress: r.Client.IPAddress,
+		CreatedAt: r.CreatedAt.Truncate(time.Second), LastActivity: r.LastActivity.Truncate(time.Second),
+	}, nil
+}
+
+// Metrics counts what an operator watches.
+type Metrics struct {
+	Sessions SessionMetrics `json:"session_metrics"`
+}
+
+// SessionMetrics of the whole store and of this node.
+type SessionMetrics struct {
+	ActiveSessions int `json:"active_sessions"` // live ones in the store
+	Snapshots      int `json:"snapshots"`       // that this node remembers
+	Subscriptions  int `json:"subscriptions"`   // open on this node
+}
+
+// Metrics asks the store to count; that costs a scan of an index.
+func (m *Manager) Metrics(ctx context.Context) (Metrics, error) {
+	active, err := m.store.Count(ctx, m.policy.Cutoffs(m.Now()))
+	if err != nil {
+		return Metrics{}, storeError("count sessions", err)
+	}
+	return Metrics{SessionMetrics{ActiveSessions: active, Snapshots: m.cache.size(), Subscriptions: m.watchers.size()}}, nil
+}
+
+// Summary is Metrics in a sentence, for a person at a terminal.
+func (m *Manager) Summary(ctx context.Context) (string, error) {
+	metrics, err := m.Metrics(ctx)
+	if err != nil {
+		return "", err
+	}
+	s := metrics.Sessions
+	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions (%v).",
+		s.ActiveSessions, s.Snapshots, s.Subscriptions, m.policy), nil
+}
+
+var errNoPool = fmt.Errorf("session: this store has no pool of connections: %w", errors.ErrUnsupported)
+
+// PoolStatus counts the store's connections; errors.ErrUnsupported if it has no
+// pool.
+func (m *Manager) PoolStatus() (PoolStatus, error) {
+	if p, ok := m.store.(Pooler); ok {
+		return p.PoolStatus(), nil
+	}
+	return PoolStatus{}, errNoPool
+}
+
+// OptimizePool tidies the store's pool; errors.ErrUnsupported if it has none.
+func (m *Manager) OptimizePool(ctx context.Context) error {
+	if p, ok := m.store.(Pooler); ok {
+		return storeError("optimize pool", p.OptimizePool(ctx))
+	}
+	return errNoPool
+}

@@ -1,0 +1,211 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// Bus wakes the managers of other nodes when the store's feed has grown. It is a
+// hint: a lost message costs latency, never correctness.
+type Bus interface {
+	// Join registers wake, which must not block, and returns tell, which wakes
+	// every other member, and leave. tell must not block either.
+	Join(wake func()) (tell, leave func())
+}
+
+// EventKind says what a subscriber should know. The values are the names of the
+// events on the wire.
+type EventKind string
+
+const (
+	StateChanged     EventKind = "state"             // look at Context
+	PlatformSwitched EventKind = "platform_switched" // Context has another platform than the last one
+	SessionsChanged  EventKind = "sessions_changed"  // another session of the user began or ended
+	SessionExpiring  EventKind = "expiring"          // the end is nearer than the warning threshold
+	SessionEnded     EventKind = "ended"             // nothing follows
+)
+
+// Event is what became of a session. Several changes may be told as one.
+type Event struct {
+	Kind    EventKind
+	Context Context // all but SessionEnded
+	Reason  Reason  // SessionEnded only; empty: the session is gone without a trace
+
+	Deadline  time.Time // SessionExpiring only
+	CanExtend bool      // SessionExpiring only: activity or a Refresh would move the deadline
+}
+
+// Subscription follows one session. It is for one goroutine; only Close may be
+// called from another.
+type Subscription struct {
+	m        *Manager
+	id       ID
+	user     UserID
+	woken    chan struct{}
+	seen     Context
+	after    Stamp
+	warned   time.Time
+	finished bool
+}
+
+// Subscribe begins to follow a live session. The first event is its state, unless
+// its stamp is after: what the subscriber has already. The errors are those of
+// Get. Close the subscription.
+func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscription, error) {
+	c, err := m.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &Subscription{m: m, id: id, user: c.Session.UserID, woken: make(chan struct{}, 1), after: after}
+	m.watchers.add(s)
+	return s, nil
+}
+
+// Close ends the subscription; it may be called twice.
+func (s *Subscription) Close() { s.m.watchers.remove(s) }
+
+// Next waits for the next event. Errors: io.EOF after SessionEnded, [ErrClosed]
+// when the manager closes, ctx's own. While the store is unavailable it waits.
+func (s *Subscription) Next(ctx context.Context) (Event, error) {
+	for !s.finished {
+		if s.m.background.Err() != nil {
+			return Event{}, ErrClosed
+		}
+		wait := time.Second // for a store that is unavailable
+		c, err := s.m.Get(ctx, s.id)
+		switch reason, ended := Ended(err); {
+		case ended || errors.Is(err, ErrNotFound):
+			s.finished = true
+			return Event{Kind: SessionEnded, Reason: reason}, nil
+		case err == nil:
+			var e Event
+			if e, wait = s.compare(c); e.Kind != "" {
+				return e, nil
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.woken:
+		case <-timer.C:
+		case <-s.m.background.Done():
+		case <-ctx.Done():
+			timer.Stop()
+			return Event{}, ctx.Err()
+		}
+		timer.Stop()
+	}
+	return Event{}, io.EOF
+}
+
+// compare returns what is new in c, else how long nothing will be unless somebody
+// changes something.
+func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
+	last, first := s.seen, !s.seen.SignedIn()
+	s.seen = c
+	switch {
+	case first && c.stamp == s.after:
+	case first:
+		return Event{Kind: StateChanged, Context: c}, 0
+	case c.Session.PlatformID != last.Session.PlatformID:
+		return Event{Kind: PlatformSwitched, Context: c}, 0
+	case c.stamp.Epoch != last.stamp.Epoch, c.stamp.Version != last.stamp.Version, !c.profile.equal(last.profile):
+		return Event{Kind: StateChanged, Context: c}, 0
+	case c.stamp.Rev != last.stamp.Rev:
+		return Event{Kind: SessionsChanged, Context: c}, 0
+	}
+	deadline := c.deadlines.First()
+	left := deadline.Sub(s.m.Now())
+	if toWarning := left - s.m.config.Timeout.WarningThreshold; toWarning > 0 {
+		return Event{}, toWarning
+	}
+	if !s.warned.Equal(deadline) {
+		s.warned = deadline
+		return Event{Kind: SessionExpiring, Context: c, Deadline: deadline, CanExtend: deadline.Before(c.deadlines.Absolute)}, 0
+	}
+	return Event{}, max(left, time.Millisecond)
+}
+
+func (p *profile) equal(other *profile) bool {
+	if p == other {
+		return true
+	}
+	if !bytes.Equal(p.user, other.user) || len(p.platforms) != len(other.platforms) {
+		return false
+	}
+	for i := range p.platforms {
+		if !bytes.Equal(p.platforms[i], other.platforms[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// watchers are the open subscriptions. They are told only that something became
+// of their user: what it was, each finds out by looking, so that none can fall
+// behind.
+type watchers struct {
+	mu     sync.RWMutex
+	byUser map[UserID]map[*Subscription]struct{}
+	count  int
+}
+
+func (w *watchers) add(s *Subscription) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byUser == nil {
+		w.byUser = map[UserID]map[*Subscription]struct{}{}
+	}
+	if w.byUser[s.user] == nil {
+		w.byUser[s.user] = map[*Subscription]struct{}{}
+	}
+	w.byUser[s.user][s] = struct{}{}
+	w.count++
+}
+
+func (w *watchers) remove(s *Subscription) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.byUser[s.user][s]; !ok {
+		return
+	}
+	delete(w.byUser[s.user], s)
+	if len(w.byUser[s.user]) == 0 {
+		delete(w.byUser, s.user)
+	}
+	w.count--
+}
+
+func (w *watchers) wake(user UserID) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for s := range w.byUser[user] {
+		s.wake()
+	}
+}
+
+func (w *watchers) wakeAll() {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, subscriptions := range w.byUser {
+		for s := range subscriptions {
+			s.wake()
+		}
+	}
+}
+
+func (w *watchers) size() int {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.count
+}
+
+func (s *Subscription) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
