@@ -1,0 +1,161 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+
+	"github.com/vedfolnir/session"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Config of a [Directory]. The zero value is right for a server.
+type Config struct {
+	// AllowDemoPeople lets the people of a demo sign in, and their sessions live.
+	// Their password is public.
+	AllowDemoPeople bool
+	// Password says what a new hash costs. Default: [StandardCost].
+	Password Cost
+	// Logger gets what an operator should see. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Directory of people and platforms. It is safe for concurrent use.
+type Directory struct {
+	config Config
+	db     *sql.DB
+	hasher *hasher
+	used   *notes
+}
+
+var (
+	_ session.Directory     = (*Directory)(nil)
+	_ session.PlatformNoter = (*Directory)(nil)
+)
+
+// Open brings the tables up to date and returns a directory that works. The
+// database stays the caller's: close it after the directory. Of several
+// connections, each must wait for the others' locks (busy_timeout).
+func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
+	if config.Password == (Cost{}) {
+		config.Password = StandardCost
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, fmt.Errorf("directory: bring tables up to date: %w", err)
+	}
+	hasher, err := newHasher(config.Password)
+	if err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	d := &Directory{config: config, db: db, hasher: hasher}
+	d.used = newNotes(d.storeUsed, config.Logger)
+	return d, nil
+}
+
+// Close stores what is known of the platforms' use. It may be called twice.
+func (d *Directory) Close() error { return d.used.close() }
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	versions, err := database.NewStore(database.DialectSQLite3, "directory_migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider("", db, files, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return fmt.Errorf("the people in this database were written by a newer version of this program (schema %d, this one knows %d): use that version", current, target)
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// Person returns the user and their active platforms, the default one first, for
+// the session manager.
+func (d *Directory) Person(ctx context.Context, id session.UserID) (session.Person, error) {
+	key, err := rowID(string(id))
+	if err != nil {
+		return session.Person{}, session.ErrUnknownUser
+	}
+	rows, err := d.db.QueryContext(ctx, `
+		SELECT p.username, p.email, a.id, a.name, a.platform_type, a.instance_url, a.username, a.is_default, a.last_used
+		FROM people p LEFT JOIN platforms a ON a.person_id = p.id AND a.active = 1
+		WHERE p.id = ? AND p.disabled = 0 AND (p.demo = 0 OR ?)
+		ORDER BY a.is_default DESC, a.id`, key, d.config.AllowDemoPeople)
+	if err != nil {
+		return session.Person{}, fmt.Errorf("directory: read person: %w", err)
+	}
+	defer rows.Close()
+	person := session.Person{}
+	for rows.Next() {
+		if err := scanPerson(rows, &person); err != nil {
+			return session.Person{}, fmt.Errorf("directory: read person: %w", err)
+		}
+		person.User.ID = id
+	}
+	if err := rows.Err(); err != nil {
+		return session.Person{}, fmt.Errorf("directory: read person: %w", err)
+	}
+	if person.User.ID == "" {
+		return session.Person{}, session.ErrUnknownUser
+	}
+	return person, nil
+}
+
+// scanPerson reads one row: the person, and a platform if they have any.
+func scanPerson(rows *sql.Rows, person *session.Person) error {
+	var id, lastUsed sql.NullInt64
+	var name, kind, url, username sql.NullString
+	var isDefault sql.NullBool
+	err := rows.Scan(&person.User.Username, &person.User.Email, &id, &name, &kind, &url, &username, &isDefault, &lastUsed)
+	if err != nil || !id.Valid {
+		return err
+	}
+	person.Platforms = append(person.Platforms, session.Platform{
+		ID:   session.PlatformID(strconv.FormatInt(id.Int64, 10)),
+		Name: name.String, Type: kind.String, InstanceURL: url.String, Username: username.String,
+		IsDefault: isDefault.Bool, LastUsed: fromMicros(lastUsed.Int64),
+	})
+	return nil
+}
+
+func fromMicros(t int64) time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(t).UTC()
+}
+
+var errNoRowID = errors.New("no id of a row")
+
+// rowID accepts the canonical text only, so that one person has one id.
+func rowID(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != text {
+		return 0, errNoRowID
+	}
+	return n, nil
+}

@@ -1,0 +1,153 @@
+package directory_test
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+)
+
+// cheap makes tests quick; what hashing costs is not their matter.
+var cheap = directory.Cost{KiB: 8, Passes: 1, Lanes: 1}
+
+const password = "correct horse battery"
+
+func TestPersonWithPlatforms(t *testing.T) {
+	d := open(t, database(t), directory.Config{})
+	id := add(t, d, "Kim")
+	person, err := d.Person(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (session.User{ID: id, Username: "Kim", Email: "Kim@Example.org"}); person.User != want {
+		t.Errorf("user %+v, want %+v", person.User, want)
+	}
+	if len(person.Platforms) != 2 || person.Platforms[0].Name != "Second" || !person.Platforms[0].IsDefault {
+		t.Errorf("platforms %+v, want two, the default one first", person.Platforms)
+	}
+}
+
+func TestNobodyIsUnknown(t *testing.T) {
+	d := open(t, database(t), directory.Config{})
+	add(t, d, "kim")
+	for _, id := range []session.UserID{"2", "0", "-1", "01", "+1", "1 ", "kim", "", "9223372036854775808"} {
+		if _, err := d.Person(t.Context(), id); !errors.Is(err, session.ErrUnknownUser) {
+			t.Errorf("Person(%q): %v, want ErrUnknownUser", id, err)
+		}
+	}
+}
+
+func TestUnreadableDatabaseIsNoAnswer(t *testing.T) {
+	db := database(t)
+	d := open(t, db, directory.Config{})
+	id := add(t, d, "kim")
+	db.Close()
+	if _, err := d.Person(t.Context(), id); err == nil || errors.Is(err, session.ErrUnknownUser) {
+		t.Errorf("Person: %v, want an error that is not ErrUnknownUser", err)
+	}
+	if _, err := d.SignIn(t.Context(), "kim", password); err == nil || errors.Is(err, directory.ErrCredentials) {
+		t.Errorf("SignIn: %v, want an error that is not ErrCredentials", err)
+	}
+}
+
+func TestAddTellsEveryMistake(t *testing.T) {
+	d := open(t, database(t), directory.Config{})
+	_, err := d.Add(t.Context(), directory.Newcomer{Username: "a@b", Email: "nowhere", Password: "short", Role: "king"})
+	for _, want := range []string{`"a@b"`, `"nowhere"`, "fewer than 15", `"king"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %s", err, want)
+		}
+	}
+}
+
+func TestNamesAndAddressesAreOnePersons(t *testing.T) {
+	d := open(t, database(t), directory.Config{})
+	add(t, d, "kim")
+	for _, n := range []directory.Newcomer{
+		{Username: "KIM", Email: "other@example.org", Password: password},
+		{Username: "other", Email: "kim@EXAMPLE.org", Password: password},
+	} {
+		if _, err := d.Add(t.Context(), n); !errors.Is(err, directory.ErrTaken) {
+			t.Errorf("Add(%s): %v, want ErrTaken", n.Username, err)
+		}
+	}
+}
+
+func TestUseOfPlatformIsStoredByClose(t *testing.T) {
+	db := database(t)
+	d := open(t, db, directory.Config{})
+	id := add(t, d, "kim")
+	at := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
+	d.PlatformUsed(id, "1", at)
+	d.PlatformUsed(id, "1", at.Add(-time.Hour)) // late news
+	d.PlatformUsed(id, "no id", at)
+	for range 2 {
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	person, err := open(t, db, directory.Config{}).Person(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := person.Platforms[1].LastUsed; !got.Equal(at) {
+		t.Errorf("last used %v, want %v", got, at)
+	}
+	if got := person.Platforms[0].LastUsed; !got.IsZero() {
+		t.Errorf("the other platform was last used %v, want never", got)
+	}
+}
+
+func TestNewerDatabaseIsLeftAlone(t *testing.T) {
+	db := database(t)
+	open(t, db, directory.Config{})
+	if _, err := db.Exec(`INSERT INTO directory_migrations (version_id, is_applied) VALUES (99, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := directory.Open(t.Context(), db, directory.Config{Password: cheap})
+	if err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("Open: %v, want that a newer version wrote it", err)
+	}
+}
+
+func database(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "d.db")+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func open(t *testing.T, db *sql.DB, c directory.Config) *directory.Directory {
+	t.Helper()
+	if c.Password == (directory.Cost{}) {
+		c.Password = cheap
+	}
+	d, err := directory.Open(t.Context(), db, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func add(t *testing.T, d *directory.Directory, name string) session.UserID {
+	t.Helper()
+	id, err := d.Add(t.Context(), directory.Newcomer{Username: name, Email: name + "@Example.org", Password: password, Platforms: []session.Platform{
+		{Name: "First", Type: "mastodon", InstanceURL: "https://mastodon.social", Username: name},
+		{Name: "Second", Type: "pixelfed", InstanceURL: "https://pixelfed.social", Username: name, IsDefault: true},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

@@ -1,0 +1,139 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/mail"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vedfolnir/session"
+)
+
+// Role says what a person may do in this server.
+type Role string
+
+const (
+	Ordinary Role = "person"
+	Admin    Role = "admin"
+)
+
+// Newcomer is a person to be added.
+type Newcomer struct {
+	Username  string
+	Email     string
+	Password  string
+	Role      Role // empty: Ordinary
+	Platforms []session.Platform
+	demo      bool
+}
+
+var (
+	// ErrTaken: somebody has the name or the address already.
+	ErrTaken = errors.New("the name or the e-mail address is taken")
+
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
+
+// Add makes a person and their platforms, in one transaction. The error joins
+// what is wrong with n, or is [ErrTaken].
+func (d *Directory) Add(ctx context.Context, n Newcomer) (session.UserID, error) {
+	if n.Role == "" {
+		n.Role = Ordinary
+	}
+	if err := n.check(); err != nil {
+		return "", fmt.Errorf("directory: add person: %w", err)
+	}
+	hash, err := d.hasher.hash(ctx, n.Password)
+	if err != nil {
+		return "", fmt.Errorf("directory: add person: %w", err)
+	}
+	id, err := d.insert(ctx, n, hash)
+	if err != nil {
+		return "", fmt.Errorf("directory: add person: %w", err)
+	}
+	return id, nil
+}
+
+func (n Newcomer) check() error {
+	var errs []error
+	if !nameForm.MatchString(n.Username) {
+		errs = append(errs, fmt.Errorf("the name %q is not 1 to 64 letters, digits, dots, hyphens and underscores", n.Username))
+	}
+	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email || len(n.Email) > 254 {
+		errs = append(errs, fmt.Errorf("%q is no e-mail address", n.Email))
+	}
+	// 15 and more where the password stands alone: NIST SP 800-63B-4, 3.1.1.2.
+	if !n.demo && utf8.RuneCountInString(n.Password) < 15 {
+		errs = append(errs, errors.New("the password has fewer than 15 characters"))
+	}
+	if n.Role != Ordinary && n.Role != Admin {
+		errs = append(errs, fmt.Errorf("there is no role %q", n.Role))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Directory) insert(ctx context.Context, n Newcomer, hash string) (session.UserID, error) {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	defer tx.Rollback()
+	var id int64
+	err = tx.QueryRowContext(ctx, `
+		INSERT INTO people (username, username_key, email, email_key, password, role, demo)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
+		n.Username, folded(n.Username), n.Email, folded(n.Email), hash, n.Role, n.demo).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", ErrTaken
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, p := range n.Platforms {
+		if err := insertPlatform(ctx, tx, id, p); err != nil {
+			return "", err
+		}
+	}
+	return session.UserID(strconv.FormatInt(id, 10)), tx.Commit()
+}
+
+func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO platforms (person_id, name, platform_type, instance_url, username, is_default)
+		VALUES (?, ?, ?, ?, ?, ?)`, person, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault)
+	return err
+}
+
+// Disable keeps the person from signing in. End their sessions with
+// Manager.RevokeUser and the reason UserDisabled.
+func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
+	key, err := rowID(string(id))
+	if err != nil {
+		return session.ErrUnknownUser
+	}
+	result, err := d.db.ExecContext(ctx, `UPDATE people SET disabled = 1 WHERE id = ?`, key)
+	if err != nil {
+		return fmt.Errorf("directory: disable person: %w", err)
+	}
+	if n, err := result.RowsAffected(); err == nil && n == 0 {
+		return session.ErrUnknownUser
+	}
+	return nil
+}
+
+// People counts those who could sign in.
+func (d *Directory) People(ctx context.Context) (n int, err error) {
+	err = d.db.QueryRowContext(ctx, `SELECT count(*) FROM people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("directory: count people: %w", err)
+	}
+	return n, nil
+}
+
+// folded is how a name or an address is compared.
+func folded(login string) string { return strings.ToLower(strings.TrimSpace(login)) }
