@@ -1,0 +1,309 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/memstore"
+)
+
+// Lesson 24: a request in flight during sign-out brings the session back.
+func TestLesson24_AReadThatStraddlesARevokeDoesNotReviveTheSession(t *testing.T) {
+	store := &slowReads{Store: memstore.New(), read: make(chan struct{})}
+	m := open(t, store, people, session.Config{})
+	c, token := signIn(t, m, "1")
+	waitForLease(t, m, token)
+	if err := m.DirectoryChanged(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	other, otherToken := signIn(t, m, "1") // never read: not remembered
+	_ = c
+
+	hold := store.holdNext()
+	var wg sync.WaitGroup
+	results := make(chan error, 2)
+	wg.Go(func() {
+		_, err := m.Authenticate(context.Background(), otherToken, firefox)
+		results <- err
+	})
+	<-store.read // the store has said yes; the answer is held back
+	wg.Go(func() {
+		_, err := m.Authenticate(context.Background(), otherToken, firefox) // joins, or reads for itself
+		results <- err
+	})
+	if _, err := m.RevokeUser(t.Context(), "1", session.RevokedByAdmin, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	// The revoke is acknowledged: nobody who comes now joins the held read.
+	_, err := m.Authenticate(t.Context(), otherToken, firefox)
+	wantEnded(t, err, session.RevokedByAdmin)
+	close(hold)
+	wg.Wait()
+	for range 2 {
+		wantEnded(t, <-results, session.RevokedByAdmin)
+	}
+	if _, err = m.Get(t.Context(), other.Session.ID); err == nil {
+		t.Error("the straddling read was kept")
+	}
+}
+
+func TestMissesOfOneSessionShareOneRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &countingStore{Store: memstore.New()}
+		slow := &slowReads{Store: store, read: make(chan struct{}, 1)}
+		m := open(t, slow, people, session.Config{Sync: session.Sync{Lease: session.NoLease}})
+		_, token := signIn(t, m, "1")
+		before := store.reads.Load()
+		hold := slow.holdNext()
+		var wg sync.WaitGroup
+		for range 2000 {
+			wg.Go(func() {
+				if _, err := m.Authenticate(context.Background(), token, firefox); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(hold)
+		wg.Wait()
+		if n := store.reads.Load() - before; n != 1 {
+			t.Errorf("2000 concurrent misses made %d reads", n)
+		}
+	})
+}
+
+func TestSnapshotsAnswerWhileTheLeaseHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &countingStore{Store: memstore.New()}
+		broken := &brokenStore{Store: store}
+		m := open(t, broken, people, session.Config{})
+		_, token := signIn(t, m, "1")
+		synctest.Wait()
+		authenticate := func() error {
+			_, err := m.Authenticate(t.Context(), token, firefox)
+			return err
+		}
+		if err := authenticate(); err != nil {
+			t.Fatal(err)
+		}
+		reads := store.reads.Load()
+		for range 100 {
+			if err := authenticate(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := store.reads.Load() - reads; n != 0 {
+			t.Errorf("%d reads for 100 requests under the lease", n)
+		}
+		broken.down.Store(true)
+		time.Sleep(1400 * time.Millisecond)
+		if err := authenticate(); err != nil {
+			t.Errorf("while the lease holds: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := authenticate(); !errors.Is(err, session.ErrUnavailable) || errors.Is(err, session.ErrNotFound) {
+			t.Errorf("lesson 37: with the lease over and the store down: %v", err)
+		}
+		broken.down.Store(false)
+		time.Sleep(time.Second)
+		if err := authenticate(); err != nil {
+			t.Errorf("after the store's return: %v", err)
+		}
+	})
+}
+
+func TestWithoutALeaseEveryRequestAsksTheStore(t *testing.T) {
+	store := &countingStore{Store: memstore.New()}
+	m := open(t, store, people, session.Config{Sync: session.Sync{Lease: session.NoLease}})
+	_, token := signIn(t, m, "1")
+	before := store.reads.Load()
+	for range 10 {
+		if _, err := m.Authenticate(t.Context(), token, firefox); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := store.reads.Load() - before; n != 10 {
+		t.Errorf("%d reads for 10 requests", n)
+	}
+}
+
+func TestAnotherNodeHearsWithinTheLeaseAndAtOnceWithABus(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		bus    session.Bus
+		within time.Duration
+	}{{"without a bus", nil, 2 * time.Second}, {"with a bus", &testBus{}, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				here := open(t, store, people, session.Config{Bus: test.bus})
+				there := open(t, store, people, session.Config{Bus: test.bus})
+				c, token := signIn(t, here, "1")
+				synctest.Wait()
+				if _, err := there.Authenticate(t.Context(), token, firefox); err != nil {
+					t.Fatal(err)
+				}
+				if err := here.Revoke(t.Context(), c.Session.ID, session.SignedOut, "1"); err != nil {
+					t.Fatal(err)
+				}
+				_, err := here.Authenticate(t.Context(), token, firefox)
+				wantEnded(t, err, session.SignedOut)
+				time.Sleep(test.within)
+				synctest.Wait()
+				_, err = there.Authenticate(t.Context(), token, firefox)
+				wantEnded(t, err, session.SignedOut)
+			})
+		})
+	}
+}
+
+// testBus wakes all members but the one who tells.
+type testBus struct {
+	mu    sync.Mutex
+	wakes []func()
+}
+
+func (b *testBus) Join(wake func()) (tell, leave func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	me := len(b.wakes)
+	b.wakes = append(b.wakes, wake)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for i, wake := range b.wakes {
+			if i != me && wake != nil {
+				wake()
+			}
+		}
+	}, func() {}
+}
+
+func TestRotation(t *testing.T) {
+	setUp := func(t *testing.T) (*session.Manager, *clock, session.Context, session.Token) {
+		now := newClock()
+		m := open(t, memstore.New(), people, session.Config{Now: now.Now})
+		c, token := signIn(t, m, "1")
+		return m, now, c, token
+	}
+	good := func(t *testing.T, m *session.Manager, token session.Token) {
+		t.Helper()
+		if _, err := m.Authenticate(t.Context(), token, firefox); err != nil {
+			t.Errorf("a good token: %v", err)
+		}
+	}
+	t.Run("lesson 26: the previous token is good until the overlap after the first use", func(t *testing.T) {
+		m, now, c, old := setUp(t)
+		_, fresh, err := m.Rotate(t.Context(), c, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.Add(time.Hour)
+		good(t, m, old)
+		good(t, m, fresh) // the overlap begins
+		now.Add(10*time.Second - time.Microsecond)
+		good(t, m, old)
+		good(t, m, fresh)
+		now.Add(time.Microsecond)
+		_, err = m.Authenticate(t.Context(), old, firefox)
+		wantEnded(t, err, session.TokenReplayed)
+		_, err = m.Authenticate(t.Context(), fresh, firefox)
+		wantEnded(t, err, session.TokenReplayed)
+	})
+	t.Run("a rotation whose token never arrives lapses", func(t *testing.T) {
+		m, now, c, old := setUp(t)
+		_, lost, err := m.Rotate(t.Context(), c, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.Add(20 * time.Hour)
+		c, err = m.Authenticate(t.Context(), old, firefox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fresh, err := m.Rotate(t.Context(), c, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good(t, m, fresh)
+		good(t, m, old)
+		if _, err := m.Authenticate(t.Context(), lost, firefox); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("the lost token: %v", err)
+		}
+		good(t, m, fresh)
+	})
+	t.Run("of two rotations at once one wins", func(t *testing.T) {
+		m, _, c, old := setUp(t)
+		if _, _, err := m.Rotate(t.Context(), c, old); err != nil {
+			t.Fatal(err)
+		}
+		if _, token, err := m.Rotate(t.Context(), c, old); !errors.Is(err, session.ErrConflict) || token != (session.Token{}) {
+			t.Errorf("the second: %v", err)
+		}
+	})
+	t.Run("any other wrong secret ends nothing", func(t *testing.T) {
+		m, now, c, first := setUp(t)
+		c, second, err := m.Rotate(t.Context(), c, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good(t, m, second)
+		now.Add(time.Minute)
+		if c, err = m.Authenticate(t.Context(), second, firefox); err != nil {
+			t.Fatal(err)
+		}
+		_, third, err := m.Rotate(t.Context(), c, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good(t, m, third)
+		now.Add(time.Minute)
+		if _, err := m.Authenticate(t.Context(), first, firefox); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("a token from two rotations ago: %v", err)
+		}
+		good(t, m, third)
+	})
+}
+
+func TestAStoreThatFailsIsUnavailableAndNeverNotFound(t *testing.T) {
+	broken := &brokenStore{Store: memstore.New()}
+	m := open(t, broken, people, session.Config{Sync: session.Sync{Lease: session.NoLease}})
+	c, token := signIn(t, m, "1")
+	broken.down.Store(true)
+	_, byToken := m.Authenticate(t.Context(), token, firefox)
+	_, byID := m.Get(t.Context(), c.Session.ID)
+	_, validate := m.Validate(t.Context(), c.Session.ID, "1")
+	for name, err := range map[string]error{
+		"Authenticate": byToken, "Get": byID, "Validate": validate,
+		"Revoke": m.Revoke(t.Context(), c.Session.ID, session.SignedOut, "1"),
+	} {
+		var store *session.StoreError
+		if !errors.Is(err, session.ErrUnavailable) || errors.Is(err, session.ErrNotFound) || !errors.As(err, &store) || !errors.Is(err, errDown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLesson38_NothingOfASessionLivesInTheProcess(t *testing.T) {
+	store := memstore.New()
+	before := open(t, store, people, session.Config{})
+	c, token := signIn(t, before, "1")
+	revoked, revokedToken := signIn(t, before, "1")
+	if err := before.Revoke(t.Context(), revoked.Session.ID, session.RevokedByUser, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := open(t, store, people, session.Config{})
+	if got, err := after.Authenticate(t.Context(), token, firefox); err != nil || got.Session.ID != c.Session.ID {
+		t.Errorf("after a restart: %v", err)
+	}
+	_, err := after.Authenticate(t.Context(), revokedToken, firefox)
+	wantEnded(t, err, session.RevokedByUser)
+}

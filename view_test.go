@@ -1,0 +1,299 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/memstore"
+)
+
+// keys returns the names of an object's members, nested ones with a dot.
+func keys(t *testing.T, v any) map[string]bool {
+	t.Helper()
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(encoded, &object); err != nil {
+		t.Fatalf("%s: %v", encoded, err)
+	}
+	found := map[string]bool{}
+	var walk func(prefix string, object map[string]any)
+	walk = func(prefix string, object map[string]any) {
+		for name, member := range object {
+			found[prefix+name] = true
+			if inner, ok := member.(map[string]any); ok {
+				walk(prefix+name+".", inner)
+			}
+		}
+	}
+	walk("", object)
+	return found
+}
+
+func TestResultsMarshalWithTheSpecificationsKeys(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	c, _ := signIn(t, m, "1")
+	security, err := m.SecurityInfo(t.Context(), c.Session.ID, firefox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := m.Metrics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		value any
+		want  string
+	}{
+		"context":      {&c, "session_id user_id platform_connection_id platform_name platform_info user_info"},
+		"pool":         {session.PoolStatus{}, "checked_out pool_size"},
+		"security":     {security, "session_age_seconds last_activity_seconds is_suspicious"},
+		"metrics":      {metrics, "session_metrics session_metrics.active_sessions"},
+		"request info": {firefox, "user_agent ip_address"},
+		"config":       {m.Config(), "timeout.session_lifetime timeout.idle_timeout cleanup.cleanup_interval features.enable_cross_tab_sync features.enable_background_cleanup"},
+	} {
+		found := keys(t, test.value)
+		for _, key := range strings.Fields(test.want) {
+			if !found[key] {
+				t.Errorf("%s lacks %s: %v", name, key, found)
+			}
+		}
+	}
+}
+
+// The client sees this and nothing else: whoever adds a member changes this test.
+func TestClientViewIsAnAllowList(t *testing.T) {
+	now := newClock()
+	m := open(t, memstore.New(), people, session.Config{Now: now.Now})
+	c, token := signIn(t, m, "1")
+	now.Add(30 * time.Minute)
+	got := strings.Replace(string(c.ClientView()), c.Session.ID.String(), "HANDLE", 1)
+	got = strings.Replace(got, c.Stamp().String(), "STAMP", 1)
+	want := `{"user":{"id":1,"username":"alex","email":"alex@example.com"},` +
+		`"platform":{"id":11,"name":"My Pixelfed","type":"pixelfed","instance_url":"https://pixelfed.social","is_default":true},` +
+		`"session":{"session_id":"HANDLE","created_at":"2025-01-11T10:00:00Z","last_activity":"2025-01-11T10:00:00Z",` +
+		`"expires_at":"2025-01-13T10:00:00Z","idle_expires_at":"2025-01-12T10:01:00Z","version":1},"stamp":"STAMP"}`
+	if got != want {
+		t.Errorf("\n%s\nwant\n%s", got, want)
+	}
+	if strings.Contains(string(c.ClientView()), token.Reveal()[33:]) {
+		t.Error("it holds the secret")
+	}
+}
+
+func TestIDsAreNumbersWhereJavaScriptCanHoldThem(t *testing.T) {
+	for id, want := range map[session.UserID]string{
+		"123": "123", "0": "0", "9007199254740991": "9007199254740991",
+		"9007199254740992": `"9007199254740992"`, "007": `"007"`, "-1": `"-1"`, "1e3": `"1e3"`, "abc": `"abc"`,
+		`a"b`: `"a\"b"`, "<i>": `"\u003ci\u003e"`,
+	} {
+		if got, err := json.Marshal(id); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", id, got, err)
+		}
+	}
+}
+
+func TestContextInAContext(t *testing.T) {
+	if c := session.FromContext(context.Background()); c.SignedIn() || c.User() != (session.User{}) || c.Platform() != (session.Platform{}) || c.Platforms() != nil || c.Stated() {
+		t.Errorf("signed out, and yet %+v", c)
+	}
+	m := open(t, memstore.New(), people, session.Config{})
+	c, _ := signIn(t, m, "1")
+	got := session.FromContext(session.NewContext(t.Context(), &c))
+	if !got.SignedIn() || got.User().Username != "alex" || got.Platform().Name != "My Pixelfed" || len(got.Platforms()) != 3 {
+		t.Errorf("%+v as %+v", got.User(), got.Platform())
+	}
+}
+
+func TestLesson33_ARequestActsAsThePlatformItStates(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	c, _ := signIn(t, m, "1")
+	acting, err := c.ActAs("13")
+	if err != nil || acting.Platform().Name != "Work" || !acting.Stated() {
+		t.Fatal(err)
+	}
+	if c.Stated() || c.Platform().ID != "11" {
+		t.Error("the original changed")
+	}
+	if !strings.Contains(string(acting.ClientView()), `"platform":{"id":11`) {
+		t.Error("the client view speaks of the stated platform")
+	}
+	for _, not := range []session.PlatformID{"21", "99", ""} {
+		if _, err := c.ActAs(not); !errors.Is(err, session.ErrPlatform) {
+			t.Errorf("as %q: %v", not, err)
+		}
+	}
+}
+
+func TestSecurityInfoNamesItsSignals(t *testing.T) {
+	now := newClock()
+	m := open(t, memstore.New(), people, session.Config{Now: now.Now, Security: session.Security{MaxPlatformSwitchesPerHour: 2}})
+	c, _ := signIn(t, m, "1")
+	now.Add(90 * time.Second)
+	signals := func(client session.Client) []string {
+		info, err := m.SecurityInfo(t.Context(), c.Session.ID, client)
+		if err != nil || info.IsSuspicious != (len(info.Signals) > 0) || info.SessionAgeSeconds != int64(now.Now().Sub(c.Session.CreatedAt)/time.Second) {
+			t.Fatalf("%+v, %v", info, err)
+		}
+		return info.Signals
+	}
+	newer := firefox
+	newer.UserAgent = strings.ReplaceAll(firefox.UserAgent, "145", "146")
+	newer.IPAddress = "192.0.2.200"
+	for _, same := range []session.Client{firefox, newer} {
+		if got := signals(same); len(got) > 0 {
+			t.Errorf("lesson 22: signals %v for %+v", got, same)
+		}
+	}
+	moved := session.Client{UserAgent: "curl/8", IPAddress: "2001:db8::1", Language: "de"}
+	if got, want := signals(moved), []string{"user_agent_changed", "language_changed", "network_changed"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	for _, platform := range []session.PlatformID{"12", "13", "12"} {
+		if _, err := m.SwitchPlatform(t.Context(), c.Session.ID, platform); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := signals(firefox); !reflect.DeepEqual(got, []string{"many_platform_switches"}) {
+		t.Errorf("three switches of two allowed: %v", got)
+	}
+	now.Add(time.Hour)
+	if got := signals(firefox); len(got) > 0 {
+		t.Errorf("an hour later: %v", got)
+	}
+}
+
+func TestLesson22_FingerprintsSurviveARestartWithTheKey(t *testing.T) {
+	store, key, otherKey := memstore.New(), []byte(strings.Repeat("k", 32)), []byte(strings.Repeat("o", 32))
+	m := open(t, store, people, session.Config{Security: session.Security{Keys: [][]byte{key}}})
+	c, _ := signIn(t, m, "1")
+	curl := session.Client{UserAgent: "curl/8"}
+	for name, test := range map[string]struct {
+		keys [][]byte
+		off  bool
+		want int
+	}{
+		"same key": {[][]byte{key}, false, 3}, "rotated key": {[][]byte{otherKey, key}, false, 3},
+		"lost key": {[][]byte{otherKey}, false, 0}, "SESSION_ENABLE_FINGERPRINTING=false": {[][]byte{key}, true, 0},
+	} {
+		m := open(t, store, people, session.Config{Security: session.Security{Keys: test.keys, NoFingerprinting: test.off}})
+		info, err := m.SecurityInfo(t.Context(), c.Session.ID, curl)
+		if err != nil || len(info.Signals) != test.want {
+			t.Errorf("%s: %v, %v", name, info.Signals, err)
+		}
+	}
+	r, err := store.Get(t.Context(), c.Session.ID)
+	if err != nil || r.Fingerprint == "" || strings.Contains(r.Fingerprint, "Firefox") || strings.Contains(r.Fingerprint, "192") {
+		t.Errorf("fingerprint %q, %v", r.Fingerprint, err)
+	}
+	off := open(t, store, people, session.Config{Security: session.Security{NoFingerprinting: true}})
+	c, _ = signIn(t, off, "2")
+	if r, err := store.Get(t.Context(), c.Session.ID); err != nil || r.Fingerprint != "" {
+		t.Errorf("switched off, and yet taken: %q, %v", r.Fingerprint, err)
+	}
+}
+
+func TestDeviceName(t *testing.T) {
+	for agent, want := range map[string]string{
+		firefox.UserAgent: "Firefox on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0":           "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1": "Safari on iPhone",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36":                   "Chrome on macOS",
+		"curl/8.5.0": "curl",
+		"":           "Unknown device",
+	} {
+		if got := session.DeviceName(agent); got != want {
+			t.Errorf("%s: %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// recorder keeps what it is told.
+type recorder struct {
+	mu     sync.Mutex
+	events []session.AuditEvent
+}
+
+func (r *recorder) Audit(_ context.Context, e session.AuditEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+func TestEveryChangeIsAudited(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		told := &recorder{}
+		m := open(t, memstore.New(), people, session.Config{Audit: told, Security: session.Security{NoAuditLogging: off}})
+		c, token := signIn(t, m, "1")
+		if _, err := m.SwitchPlatform(t.Context(), c.Session.ID, "12"); err != nil {
+			t.Fatal(err)
+		}
+		c, err := m.Get(t.Context(), c.Session.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err = m.Refresh(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := m.Rotate(t.Context(), c, token); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Revoke(t.Context(), c.Session.ID, session.RevokedByAdmin, "operator kim"); err != nil {
+			t.Fatal(err)
+		}
+		var actions []string
+		for _, e := range told.events {
+			actions = append(actions, e.Action)
+			if e.User != "1" || e.Session != c.Session.ID || e.Time.IsZero() || e.By == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		want := "created platform_switched refreshed rotated ended"
+		if off {
+			want = "" // SESSION_ENABLE_AUDIT_LOGGING=false
+		}
+		if got := strings.Join(actions, " "); got != want {
+			t.Errorf("audited %q, want %q", got, want)
+		}
+		if !off {
+			if last := told.events[4]; last.Reason != session.RevokedByAdmin || last.By != "operator kim" {
+				t.Errorf("%+v", last)
+			}
+		}
+	}
+}
+
+func TestMetricsAndSummary(t *testing.T) {
+	now := newClock()
+	m := open(t, memstore.New(), people, session.Config{Now: now.Now})
+	signIn(t, m, "1")
+	now.Add(25 * time.Hour) // the first is past its deadline, and not swept
+	signIn(t, m, "1")
+	signIn(t, m, "2")
+	metrics, err := m.Metrics(t.Context())
+	if err != nil || metrics.Sessions.ActiveSessions != 2 {
+		t.Errorf("%+v, %v", metrics, err)
+	}
+	if s, err := m.Summary(t.Context()); err != nil || !strings.HasPrefix(s, "2 active sessions") {
+		t.Errorf("%s, %v", s, err)
+	}
+}
+
+func TestPoolOfAStoreWithoutOne(t *testing.T) {
+	m := open(t, memstore.New(), nil, session.Config{})
+	if _, err := m.PoolStatus(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := m.OptimizePool(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+}
