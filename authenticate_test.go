@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/membus"
 	"github.com/vedfolnir/session/memstore"
 )
 
@@ -137,7 +138,7 @@ func TestAnotherNodeHearsWithinTheLeaseAndAtOnceWithABus(t *testing.T) {
 		name   string
 		bus    session.Bus
 		within time.Duration
-	}{{"without a bus", nil, 2 * time.Second}, {"with a bus", &testBus{}, 0}} {
+	}{{"without a bus", nil, 2 * time.Second}, {"with a bus", new(membus.Bus), 0}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := memstore.New()
@@ -160,28 +161,6 @@ func TestAnotherNodeHearsWithinTheLeaseAndAtOnceWithABus(t *testing.T) {
 			})
 		})
 	}
-}
-
-// testBus wakes all members but the one who tells.
-type testBus struct {
-	mu    sync.Mutex
-	wakes []func()
-}
-
-func (b *testBus) Join(wake func()) (tell, leave func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	me := len(b.wakes)
-	b.wakes = append(b.wakes, wake)
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for i, wake := range b.wakes {
-			if i != me && wake != nil {
-				wake()
-			}
-		}
-	}, func() {}
 }
 
 func TestRotation(t *testing.T) {
