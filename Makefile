@@ -1,0 +1,81 @@
+# make            builds bin/vedfolnir, and everything else to see that it builds
+# make test       all tests: scripts, pages in a browser, every Go module
+# make lint       vet, staticcheck, gofumpt, tidy modules
+# make fuzz       every fuzz target, FUZZTIME each
+# make bench      speed, beside a bare handler and beside scs
+# make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong
+# make web        builds the scripts that the binary embeds
+# make e2e        pages in a real browser (part of make test)
+# make screenshots  pictures of every page, into bin/screenshots
+#
+# CI=true makes a failure of what is skipped elsewhere for want of a compiler, of
+# Node or of a browser.
+
+FUZZTIME ?= 2m
+SOAKTIME ?= 10m
+
+MODULES := $(sort $(shell find . -name node_modules -prune -o -name testdata -prune -o -name go.mod -exec dirname {} \;))
+# The repository's own tests go last; tools holds no package.
+PACKAGES := $(patsubst %,%/...,$(filter-out ./test ./tools,$(MODULES)) $(filter ./test,$(MODULES)))
+
+ifeq ($(CI),true)
+ONCE := -count=1
+endif
+
+SKIP_UNLESS_CI = { test "$$CI" != true; exit; }
+define npm-ci
+if ! [ $(1)/node_modules/.package-lock.json -nt $(1)/package-lock.json ]; then \
+	echo "npm ci in $(1)" && npm ci --prefix $(1) --no-audit --no-fund --loglevel=error; fi
+endef
+
+.NOTPARALLEL:
+.PHONY: all build test test-web test-go lint fuzz bench soak web e2e screenshots modules
+
+all: build
+
+build:
+	go build $(PACKAGES)
+	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir
+
+test: test-web e2e test-go
+
+test-web:
+	@sh tools/need node || $(SKIP_UNLESS_CI); \
+	$(call npm-ci,web) && cd web && npm run --silent typecheck && npm test
+
+test-go:
+	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
+	set -x; go test $$race -shuffle=on $(ONCE) $(PACKAGES)
+
+e2e:
+	@sh tools/need node chromium || $(SKIP_UNLESS_CI); \
+	$(call npm-ci,test/e2e) && \
+	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
+	cd test/e2e && npm test
+
+screenshots: build
+	@sh tools/need node chromium && $(call npm-ci,test/e2e) && cd test/e2e && npm run screenshots
+
+lint:
+	@GOWORK=off GOBIN="$(CURDIR)/bin/tools" go -C tools install tool
+	go vet $(PACKAGES)
+	bin/tools/staticcheck $(PACKAGES)
+	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec bin/tools/gofumpt -l {} +); \
+	test -z "$$unformatted" || { echo "not formatted; run bin/tools/gofumpt -w on:"; echo "$$unformatted"; exit 1; }
+	@for module in $(MODULES); do GOWORK=off go -C $$module mod tidy -diff || { echo "$$module: run go mod tidy"; exit 1; }; done
+
+fuzz:
+	@sh tools/fuzz $(FUZZTIME)
+
+bench:
+	@cd bench && go run .
+
+soak:
+	@cd bench && go run . -soak $(SOAKTIME)
+
+web:
+	cd web && go run .
+
+# For the test that no module is missed.
+modules:
+	@printf '%s\n' $(PACKAGES)

@@ -1,0 +1,3 @@
+module github.com/vedfolnir/session/bench
+
+go 1.26.0

@@ -1,0 +1,172 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	session "github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/memstore"
+)
+
+// No committed file knows the machine it was written on.
+func TestNoPrivatePaths(t *testing.T) {
+	private := regexp.MustCompile(`(^|[\s"'=(:` + "`" + `])/((work|root)($|[/"'\s)` + "`" + `])|home/\w)`)
+	registry := regexp.MustCompile(`(proxy\.golang|registry\.npmjs|deb\.debian|pypi)` + `\.org`)
+	for _, file := range files(t) {
+		text := read(t, file)
+		if bytes.IndexByte([]byte(text), 0) >= 0 {
+			continue
+		}
+		for i, line := range strings.Split(text, "\n") {
+			for _, pattern := range []*regexp.Regexp{private, registry} {
+				if found := pattern.FindString(line); found != "" {
+					t.Errorf("%s:%d: %q is of one machine", file, i+1, found)
+				}
+			}
+		}
+	}
+}
+
+var (
+	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	imageSource  = regexp.MustCompile(`(?:src|srcset|href)="([^"]+)"`)
+	heading      = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	fence        = regexp.MustCompile("(?ms)^```.*?^```$")
+	unanchored   = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// Every relative link in a document leads to a file, and to a heading in it.
+func TestDocsLinks(t *testing.T) {
+	for _, file := range files(t) {
+		if path.Ext(file) != ".md" {
+			continue
+		}
+		text := fence.ReplaceAllString(read(t, file), "")
+		for _, link := range slices.Concat(markdownLink.FindAllStringSubmatch(text, -1), imageSource.FindAllStringSubmatch(text, -1)) {
+			u, err := url.Parse(link[1])
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			if u.IsAbs() {
+				continue
+			}
+			target := file
+			if u.Path != "" {
+				target = path.Join(path.Dir(file), u.Path)
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", file, link[1])
+			} else if u.Fragment != "" && !slices.Contains(anchors(read(t, target)), u.Fragment) {
+				t.Errorf("%s: %s has no heading #%s", file, target, u.Fragment)
+			}
+		}
+	}
+}
+
+// anchors are the fragments that headings get.
+func anchors(text string) (names []string) {
+	for _, h := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		names = append(names, strings.ReplaceAll(unanchored.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return names
+}
+
+// What runs before a change lands is what the README tells a newcomer to run.
+func TestCIRunIsReadmeCommand(t *testing.T) {
+	readme, ci := read(t, "README.md"), read(t, ".ci/run")
+	for _, command := range []string{"go run ./cmd/vedfolnir serve --demo", "make test"} {
+		if !regexp.MustCompile("(?m)^" + regexp.QuoteMeta(command) + "( +#.*)?$").MatchString(readme) {
+			t.Errorf("README.md has no line %q", command)
+		}
+	}
+	if !strings.Contains(ci, "\nmake test\n") || !strings.Contains(ci, "\nmake lint\n") {
+		t.Error(".ci/run does not run make lint and make test")
+	}
+	if info, err := os.Stat(filepath.Join(root, ".ci/run")); err != nil || info.Mode()&0o111 == 0 {
+		t.Errorf(".ci/run cannot be executed: %v", err)
+	}
+}
+
+// The README's table of settings has every setting once, with its default, and
+// each variable sets the setting that it stands beside.
+func TestReadmeConfigurationTable(t *testing.T) {
+	manager, err := session.New(memstore.New(), nil, session.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	settings := flatten(t, manager.Config())
+	if len(settings) == 0 {
+		t.Fatal("a configuration marshals to nothing")
+	}
+
+	documented := map[string]bool{}
+	for _, row := range tables(read(t, "README.md")) {
+		if row.heading[0] != "Variable" {
+			continue
+		}
+		variable, name, standard := strings.Trim(row.cells[0], "`"), strings.Trim(row.cells[1], "`"), strings.Trim(row.cells[2], "`")
+		if documented[name] {
+			t.Errorf("README.md:%d: %s stands there twice", row.line, name)
+		}
+		documented[name] = true
+		if settings[name] != standard {
+			t.Errorf("README.md:%d: the default of %s is %q, not %q", row.line, name, settings[name], standard)
+		}
+		config, warnings, err := session.ConfigFromEnv([]string{variable + "=" + another(standard)})
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("README.md:%d: %s: %v %v", row.line, variable, warnings, err)
+		} else if got := flatten(t, config)[name]; got != another(standard) {
+			t.Errorf("README.md:%d: %s=%s makes %s %q", row.line, variable, another(standard), name, got)
+		}
+	}
+	for name := range settings {
+		if !documented[name] {
+			t.Errorf("README.md does not have %s in its table of settings", name)
+		}
+	}
+}
+
+// another value that is as good as the given one.
+func another(value string) string {
+	switch value {
+	case "true":
+		return "false"
+	case "oldest":
+		return "idlest"
+	}
+	var n int
+	fmt.Sscan(value, &n)
+	return fmt.Sprint(n + 1)
+}
+
+func flatten(t *testing.T, c session.Config) map[string]string {
+	t.Helper()
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups map[string]map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&groups); err != nil {
+		t.Fatal(err)
+	}
+	flat := map[string]string{}
+	for group, settings := range groups {
+		for name, value := range settings {
+			flat[group+"."+name] = fmt.Sprint(value)
+		}
+	}
+	return flat
+}

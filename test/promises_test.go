@@ -1,0 +1,204 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// promiseLists are the documents whose tables end in a column of tests.
+var promiseLists = []string{"docs/promises.md", "docs/lessons.md", "docs/security.md"}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// Every promise names at least one test that exists, or says that it is open.
+func TestPromises(t *testing.T) {
+	tests := findTests(t)
+	for _, document := range promiseLists {
+		t.Run(path.Base(document), func(t *testing.T) {
+			rows, open := 0, 0
+			for _, row := range tables(read(t, document)) {
+				if row.heading[len(row.heading)-1] != "Tests" {
+					continue
+				}
+				rows++
+				cell := row.cells[len(row.cells)-1]
+				names := codeSpan.FindAllStringSubmatch(cell, -1)
+				switch {
+				case strings.HasPrefix(cell, "open"):
+					open++
+				case len(names) == 0:
+					t.Errorf("%s:%d: names no test, and does not say \"open\"", document, row.line)
+				}
+				for _, name := range names {
+					if problem := tests.find(name[1]); problem != "" {
+						t.Errorf("%s:%d: `%s`: %s", document, row.line, name[1], problem)
+					}
+				}
+			}
+			if rows == 0 {
+				t.Errorf("%s has no table whose last column is \"Tests\"", document)
+			}
+			t.Logf("%d promises, %d of them open", rows, open)
+		})
+	}
+}
+
+type tableRow struct {
+	line           int
+	heading, cells []string
+}
+
+// tables returns the rows of every table in a text, without headings and rules.
+func tables(text string) (rows []tableRow) {
+	var heading []string
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			heading = nil
+			continue
+		}
+		cells := strings.Split(strings.ReplaceAll(strings.Trim(line, "|"), `\|`, "\x00"), "|")
+		for i, cell := range cells {
+			cells[i] = strings.TrimSpace(strings.ReplaceAll(cell, "\x00", "|"))
+		}
+		switch {
+		case heading == nil:
+			heading = cells
+		case strings.Trim(cells[0], "-: ") == "" && strings.Contains(cells[0], "--"):
+		default:
+			rows = append(rows, tableRow{i + 1, heading, cells})
+		}
+	}
+	return rows
+}
+
+// testSet knows the Go tests by folder, and the text of the script tests.
+type testSet struct {
+	functions map[string]map[string]bool // folder → name
+	literals  map[string]map[string]bool // folder → strings, spaces as underscores
+	scripts   map[string]string          // path → text
+}
+
+// find says what is wrong with a name. Names are "sqlitestore.TestX/subtest",
+// with the folder before the dot ("session" is the root), or "web: title" and
+// "e2e: title".
+func (s testSet) find(name string) (problem string) {
+	if folder, title, ok := strings.Cut(name, ": "); ok {
+		return s.findTitle(map[string]string{"web": "web/test/", "e2e": "test/e2e/"}[folder], title)
+	}
+	name, sub, _ := strings.Cut(name, "/Test")
+	if sub != "" { // the slash was one of the folder's
+		name += "/Test" + sub
+	}
+	folder, function, ok := cutLast(name, ".")
+	if !ok {
+		return `give the folder too: "session.TestX"`
+	}
+	if folder == "session" {
+		folder = "."
+	}
+	parts := strings.Split(function, "/")
+	if !s.functions[folder][parts[0]] {
+		return "there is no such test in " + folder
+	}
+	for _, part := range parts[1:] {
+		if !s.literals[folder][part] && !s.literals["storetest"][part] && !s.literals["bustest"][part] {
+			return "nothing in " + folder + " is called " + part
+		}
+	}
+	return ""
+}
+
+func (s testSet) findTitle(folder, title string) (problem string) {
+	if folder == "" {
+		return `script tests are "web: title" or "e2e: title"`
+	}
+	for file, text := range s.scripts {
+		if !strings.HasPrefix(file, folder) {
+			continue
+		}
+		for _, quote := range []string{"'", `"`, "`"} {
+			if strings.Contains(text, quote+title+quote) {
+				return ""
+			}
+		}
+	}
+	return "no test in " + folder + " has this title"
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+var (
+	testFunction = regexp.MustCompile(`^(Test|Fuzz|Benchmark|Example)`)
+	scriptTest   = regexp.MustCompile(`\.test\.(ts|mjs|js)$`)
+)
+
+func findTests(t *testing.T) testSet {
+	t.Helper()
+	s := testSet{map[string]map[string]bool{}, map[string]map[string]bool{}, map[string]string{}}
+	for _, file := range files(t) {
+		folder := path.Dir(file)
+		if scriptTest.MatchString(file) {
+			s.scripts[file] = read(t, file)
+			continue
+		}
+		if !strings.HasSuffix(file, ".go") || strings.Contains(file, "testdata/") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, read(t, file), parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if s.functions[folder] == nil {
+			s.functions[folder], s.literals[folder] = map[string]bool{}, map[string]bool{}
+		}
+		ast.Inspect(parsed, func(node ast.Node) bool {
+			switch node := node.(type) {
+			case *ast.FuncDecl:
+				if node.Recv == nil && testFunction.MatchString(node.Name.Name) && strings.HasSuffix(file, "_test.go") {
+					s.functions[folder][node.Name.Name] = true
+				}
+			case *ast.BasicLit:
+				if text, err := strconv.Unquote(node.Value); node.Kind == token.STRING && err == nil {
+					s.literals[folder][strings.ReplaceAll(text, " ", "_")] = true
+				}
+			}
+			return true
+		})
+	}
+	return s
+}
+
+// The checks above are only as good as this one.
+func TestPromisesNoticeAMissingTest(t *testing.T) {
+	tests := findTests(t)
+	for name, there := range map[string]bool{
+		"test.TestPromises":                      true,
+		"test.TestConsumerModuleGraph/root":      true,
+		"test.TestConsumerModuleGraph/no_such":   false,
+		"test.TestWhichIsNotThere":               false,
+		"memstore.TestPromises":                  false,
+		"TestPromises":                           false,
+		"web: a title that no script test has":   false,
+		"other: a folder that has no tests":      false,
+		"cmd/vedfolnir.TestWhichIsNotThere":      false,
+		"cmd/vedfolnir/internal/x.TestIsNowhere": false,
+	} {
+		if problem := tests.find(name); (problem == "") != there {
+			t.Errorf("%s: %q", name, problem)
+		}
+	}
+}
