@@ -110,24 +110,38 @@ func (s *Scope[T]) mustBeComplete() {
 // Begin runs: waiting for a free connection must end when the client leaves, but
 // a context that a driver keeps must not end in the middle of a commit.
 func (s *Scope[T]) begin(ctx context.Context) (tx T, err error) {
+	var none T
 	if ctx.Err() != nil {
-		return tx, fmt.Errorf("dbscope: begin: %w", context.Cause(ctx))
+		return none, fmt.Errorf("dbscope: begin: %w", context.Cause(ctx))
 	}
-	wait, done := context.WithTimeout(ctx, s.timeout())
-	defer done()
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(wait, end)
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	left := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
+	slow := time.AfterFunc(s.timeout(), func() { end(context.DeadlineExceeded) })
 
 	tx, err = s.Begin(life)
-	if late := !stop(); late && err == nil {
-		var none T
-		err, tx = errors.Join(context.Cause(wait), s.rollback(ctx, tx)), none
+	stayed, quick := left(), slow.Stop()
+	if !stayed || !quick {
+		err = s.tooLate(life, tx, err)
 	}
 	if err != nil {
-		end()
-		return tx, fmt.Errorf("dbscope: begin: %w", err)
+		end(err)
+		return none, fmt.Errorf("dbscope: begin: %w", err)
 	}
 	return tx, nil
+}
+
+// tooLate undoes a Begin that nobody waits for any more, and says why.
+func (s *Scope[T]) tooLate(life context.Context, tx T, err error) error {
+	<-life.Done() // it is being ended
+	if err == nil {
+		err = s.rollback(life, tx)
+	}
+	if err == nil {
+		return context.Cause(life)
+	}
+	// Not wrapped: a driver says "cancelled" also where the time ran out, and that
+	// would be taken for a client that left.
+	return fmt.Errorf("%w (%v)", context.Cause(life), err)
 }
 
 func (s *Scope[T]) commit(ctx context.Context, tx T) error {
