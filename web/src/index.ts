@@ -1,0 +1,18 @@
+export type { PerformanceMetrics } from './metrics.js';
+export type { ExpiringNotice } from './channel.js';
+export {
+  isSessionError,
+  isSessionExpired,
+  isSessionNetwork,
+  isSessionRefused,
+  isSessionUnavailable,
+  SessionError,
+  SessionExpiredError,
+  SessionNetworkError,
+  SessionRefusedError,
+  SessionUnavailableError,
+} from './errors.js';
+export { handleSessionErrors, SessionErrorHandler } from './error-handler.js';
+export { type Heard, SessionSync } from './session-sync.js';
+export type { Scope, Stop } from './scope.js';
+export type * from './wire.js';

@@ -1,0 +1,81 @@
+import { backoff, pause, type Scope, type Stop } from './scope.js';
+import { readStream, type StreamKind } from './stream.js';
+import type { SyncStatus } from './wire.js';
+
+export interface Outcome {
+  /** Whether the server said anything, a refusal included. */
+  answered: boolean;
+  /** How long it asked to be left alone, in ms. */
+  retryAfter?: number;
+}
+
+/** What the tab in charge does for all of them, or a tab on its own for itself. */
+export interface Duty {
+  /** In ms, between two questions when polling. */
+  interval: number;
+  ask(): Promise<Outcome>;
+  /** Whether nobody would see the answer. */
+  unseen(): boolean;
+  stamp(): string | undefined;
+  hear(kind: StreamKind, data: unknown): void;
+  status(status: SyncStatus): void;
+}
+
+const SHORT_LIVED = 10_000;
+const STRIKES = 3;
+const TRY_AGAIN = 30;
+
+/** Asks until the server answers: soon again, but never in step with everybody else. */
+export async function insist(
+  scope: Scope,
+  ask: Duty['ask'],
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; !signal?.aborted; failures++) {
+    const { answered, retryAfter = 0 } = await ask();
+    if (answered) return;
+    await pause(scope, Math.max(backoff(failures), retryAfter), signal);
+  }
+}
+
+/**
+ * Keeps the tab's knowledge fresh: by the stream while it holds, asking why when it breaks, or by
+ * polling where streams cannot be had. A proxy that cuts every stream short counts as that, and
+ * is tried again now and then.
+ */
+export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
+  const over = new AbortController();
+  const { signal } = over;
+
+  const stream = async () => {
+    const opened = scope.Date.now();
+    const ended = await readStream(
+      scope,
+      duty.stamp(),
+      signal,
+      () => duty.status('live'),
+      (kind, data) => duty.hear(kind, data),
+    );
+    if (!ended && !signal.aborted) duty.status('reconnecting');
+    return scope.Date.now() - opened >= SHORT_LIVED;
+  };
+  const poll = async () => {
+    duty.status('polling');
+    do await pause(scope, duty.interval, signal);
+    while (duty.unseen() && !signal.aborted);
+  };
+
+  void (async () => {
+    let strikes = streams ? 0 : Infinity;
+    for (let round = 1; !signal.aborted; round++) {
+      if (strikes < STRIKES || (streams && round % TRY_AGAIN === 0)) {
+        strikes = (await stream()) ? 0 : strikes + 1;
+        await pause(scope, backoff(strikes), signal);
+      } else {
+        await poll();
+      }
+      await insist(scope, () => duty.ask(), signal);
+    }
+  })();
+  return () => over.abort();
+}

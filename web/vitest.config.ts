@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'happy-dom',
+    environmentOptions: { happyDOM: { url: 'http://localhost/dashboard' } },
+    include: ['test/**/*.test.ts'],
+    restoreMocks: true,
+  },
+});
