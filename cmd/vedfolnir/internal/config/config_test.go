@@ -1,0 +1,264 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+)
+
+// load does what the program does with its arguments and environment.
+func load(t *testing.T, environ []string, args ...string) (config.Settings, error) {
+	t.Helper()
+	for _, line := range os.Environ() {
+		if name, _, _ := strings.Cut(line, "="); strings.HasPrefix(name, "VEDFOLNIR_") {
+			t.Setenv(name, "")
+			os.Unsetenv(name)
+		}
+	}
+	for _, line := range environ {
+		name, value, _ := strings.Cut(line, "=")
+		t.Setenv(name, value)
+	}
+	var s config.Serve
+	parser, err := kong.New(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return s.Settings(environ)
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "settings")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Addr != "127.0.0.1:8080" || !s.Loopback || !s.Plain || s.Demo {
+		t.Errorf("%+v", s)
+	}
+	if s.Database != (config.Database{Path: "vedfolnir.db"}) || s.KeyFile != "vedfolnir.keys" || s.Keys != nil {
+		t.Errorf("database %+v, keys %q", s.Database, s.KeyFile)
+	}
+}
+
+func TestDemoHasADatabaseOfItsOwn(t *testing.T) {
+	s, err := load(t, nil, "--demo")
+	if err != nil || s.Database != (config.Database{Temporary: true}) || s.KeyFile != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	t.Chdir(t.TempDir())
+	s, err = load(t, nil, "--demo", "--database", "sqlite:kept.db")
+	if err != nil || s.Database.Path != "kept.db" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	s, err = load(t, nil, "--database", "sqlite::memory:")
+	if err != nil || !s.Database.Memory || s.KeyFile != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Lesson 15: the specification's own block, comments and all, is taken as it is
+// written.
+func TestLesson15_SpecificationsBlockIsUnderstood(t *testing.T) {
+	block := `# Session timeouts
+SESSION_LIFETIME_SECONDS=172800  # 48 hours
+SESSION_IDLE_TIMEOUT_SECONDS=86400  # 24 hours
+
+# Cross-tab synchronization
+SESSION_SYNC_CHECK_INTERVAL_SECONDS=2
+SESSION_HEARTBEAT_INTERVAL_SECONDS=30
+
+# Security features
+SESSION_ENABLE_FINGERPRINTING=true
+SESSION_ENABLE_AUDIT_LOGGING=true
+SESSION_MAX_CONCURRENT_PER_USER=5
+
+# Cleanup settings
+SESSION_CLEANUP_INTERVAL_SECONDS=1800  # 30 minutes
+SESSION_CLEANUP_BATCH_SIZE=100
+`
+	s, err := load(t, nil, "--database=sqlite::memory:", "--config", write(t, block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Session.Timeout.SessionLifetime != 48*time.Hour || s.Session.Cleanup.CleanupInterval != 30*time.Minute || s.Session.Security.MaxConcurrentPerUser != 5 {
+		t.Errorf("%+v", s.Session)
+	}
+}
+
+// Lesson 15: what is set more explicitly wins.
+func TestLesson15_FlagOverEnvironmentOverFile(t *testing.T) {
+	file := write(t, "\ufeffexport VEDFOLNIR_ADDR='127.0.0.1:1' # first\r\nVEDFOLNIR_LOG_LEVEL=\"warn\"\r\nSESSION_LIFETIME_SECONDS=3600\nVEDFOLNIR_DATABASE=sqlite::memory:\n")
+	for _, c := range []struct {
+		what    string
+		environ []string
+		args    []string
+		addr    string
+		life    time.Duration
+	}{
+		{"file", nil, nil, "127.0.0.1:1", time.Hour},
+		{"environment", []string{"VEDFOLNIR_ADDR=127.0.0.1:2", "SESSION_LIFETIME_SECONDS=7200"}, nil, "127.0.0.1:2", 2 * time.Hour},
+		{"flag", []string{"VEDFOLNIR_ADDR=127.0.0.1:2"}, []string{"--addr=127.0.0.1:3"}, "127.0.0.1:3", time.Hour},
+		{"flag with the default's value", []string{"VEDFOLNIR_ADDR=127.0.0.1:2"}, []string{"--addr=127.0.0.1:8080"}, "127.0.0.1:8080", time.Hour},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			environ := append(c.environ, "VEDFOLNIR_CONFIG="+file)
+			s, err := load(t, environ, c.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Addr != c.addr || s.Session.Timeout.SessionLifetime != c.life || s.LogLevel.String() != "WARN" {
+				t.Errorf("addr %s, lifetime %v, level %v", s.Addr, s.Session.Timeout.SessionLifetime, s.LogLevel)
+			}
+		})
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	open := filepath.Join(folder, "open.keys")
+	os.WriteFile(open, []byte("x"), 0o644)
+	short := filepath.Join(folder, "short.keys")
+	os.WriteFile(short, []byte("c2hvcnQ=\n"), 0o600)
+	empty := filepath.Join(folder, "empty.keys")
+	os.WriteFile(empty, []byte("# nothing\n"), 0o600)
+	before := files(t, folder)
+	for _, c := range []struct {
+		what    string
+		environ []string
+		args    []string
+		want    []string // each in a mistake of its own
+	}{
+		{"address without port", nil, []string{"--addr=localhost"}, []string{"give HOST:PORT"}},
+		{"port that is none", nil, []string{"--addr=127.0.0.1:99999"}, []string{"the port"}},
+		{"host that is a name", nil, []string{"--addr=example.org:80"}, []string{"IP address or localhost"}},
+		{"plain HTTP for everybody", nil, []string{"--addr=0.0.0.0:8080"}, []string{"plain HTTP"}},
+		{"plain HTTP for everybody, shorter", nil, []string{"--addr=:8080"}, []string{"plain HTTP"}},
+		{"plain HTTP for everybody, IPv6", nil, []string{"--addr=[::]:8080"}, []string{"plain HTTP"}},
+		{"demo for everybody", nil, []string{"--demo", "--addr=0.0.0.0:8080"}, []string{"public"}},
+		{"demo for everybody, danger notwithstanding", nil, []string{"--demo", "--addr=0.0.0.0:8080", "--dangerous-plain-http"}, []string{"public"}},
+		{"demo behind a proxy", nil, []string{"--demo", "--trusted-proxy=127.0.0.1"}, []string{"leave one of them out"}},
+		{"proxy that is a name", nil, []string{"--trusted-proxy=proxy"}, []string{"--trusted-proxy"}},
+		{"proxy that is everybody", nil, []string{"--trusted-proxy=0.0.0.0/0"}, []string{"trusts everybody"}},
+		{"database of another kind", nil, []string{"--database=postgres://x"}, []string{"sqlite:FILE"}},
+		{"database without a name", nil, []string{"--database=sqlite:"}, []string{"sqlite:FILE"}},
+		{"database in no folder", nil, []string{"--database=sqlite:none/x.db"}, []string{"no folder none"}},
+		{"database that is a folder", nil, []string{"--database=sqlite:" + folder}, []string{"no file"}},
+		{"keys in no folder", nil, []string{"--keys=none/x"}, []string{"no folder none"}},
+		{"keys that others may read", nil, []string{"--keys", open}, []string{"read by others"}},
+		{"keys that are short", nil, []string{"--keys", short}, []string{"at least 32"}},
+		{"no keys in the file", nil, []string{"--keys", empty}, []string{"holds no key"}},
+		{"certificate without key", nil, []string{"--tls-cert=x"}, []string{"--tls-cert without"}},
+		{"key without certificate", nil, []string{"--tls-key=x"}, []string{"--tls-key without"}},
+		{"no such certificate", nil, []string{"--tls-cert=x", "--tls-key=y"}, []string{"--tls-cert and --tls-key"}},
+		{"no such level", nil, []string{"--log-level=loud"}, []string{"--log-level"}},
+		{"no such file of settings", nil, []string{"--config=none"}, []string{"--config"}},
+		{"lines that say nothing", nil, []string{"--config", write(t, "A=1\nwhat?\nA=2\nVEDFOLNIR_ADR=x\n")}, []string{"line 2", "line 3", "VEDFOLNIR_ADR is not known"}},
+		{"session settings", []string{"SESSION_LIFETIME_SECONDS=-1", "SESSION_CLEANUP_BATCH_SIZE=many"}, nil, []string{"SESSION_LIFETIME_SECONDS", "SESSION_CLEANUP_BATCH_SIZE"}},
+		{
+			"everything at once",
+			[]string{"SESSION_IDLE_TIMEOUT_SECONDS=soon", "VEDFOLNIR_ADDR=nowhere", "VEDFOLNIR_TRUSTED_PROXY=a,b"},
+			[]string{"--database=x", "--tls-cert=y", "--keys=none/k"},
+			[]string{"SESSION_IDLE_TIMEOUT_SECONDS", "nowhere", `"a"`, `"b"`, `"x"`, "--tls-cert", "none"},
+		},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			_, err := load(t, c.environ, c.args...)
+			e, ok := err.(*config.Error)
+			if !ok {
+				t.Fatalf("%v, want a report", err)
+			}
+			if len(e.Mistakes) != len(c.want) {
+				t.Errorf("%d mistakes, want %d", len(e.Mistakes), len(c.want))
+			}
+			for _, want := range c.want {
+				if !slices.ContainsFunc(e.Mistakes, func(m error) bool { return strings.Contains(m.Error(), want) }) {
+					t.Errorf("nothing about %q in: %v", want, err)
+				}
+			}
+		})
+	}
+	if after := files(t, folder); !slices.Equal(before, after) {
+		t.Errorf("files were made: %v, were %v", after, before)
+	}
+}
+
+func TestBeyondThisMachine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{
+		{"--addr=0.0.0.0:8080", "--dangerous-plain-http"},
+		{"--addr=0.0.0.0:8080", "--trusted-proxy=10.1.2.3", "--trusted-proxy=fd00::/8"},
+	} {
+		if s, err := load(t, nil, args...); err != nil || s.Loopback {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestUnknownNamesInTheEnvironmentAreWarnedOf(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := load(t, []string{"VEDFOLNIR_PORT=tcp://10.0.0.1:80", "SESSION_LIFETIME_SECOND=1", "SESSION_MANAGER=x"})
+	if err != nil || len(s.Warnings) != 2 {
+		t.Errorf("warnings %q, error %v; want two", s.Warnings, err)
+	}
+}
+
+func TestKeysAreMadeOnceForNobodyElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k")
+	made, err := config.MakeKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v; want mode 0600", info.Mode(), err)
+	}
+	again, err := config.MakeKeys(path)
+	if err != nil || len(made) != 1 || len(made[0]) != config.KeyLength || !slices.Equal(made[0], again[0]) {
+		t.Errorf("made %d keys, then %d, %v", len(made), len(again), err)
+	}
+	if left := files(t, filepath.Dir(path)); len(left) != 1 {
+		t.Errorf("%v was left behind", left)
+	}
+}
+
+func TestSeveralKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k")
+	a, b := strings.Repeat("YWFh", 11), strings.Repeat("YmJi", 12)
+	os.WriteFile(path, []byte("# new\n"+a+"\n\n"+b+" # old\n"), 0o600)
+	keys, err := config.ReadKeys(path)
+	if err != nil || len(keys) != 2 || keys[0][0] != 'a' || keys[1][0] != 'b' {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+func files(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// KeyLength is how many random bytes a new key has.
+const KeyLength = 32
+
+// ReadKeys returns the keys of a file: one a line, in base64, with comments after
+// a #. A file that others may read is refused, since they may have.
+func ReadKeys(path string) ([][]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by others (mode %04o), so its keys may be known: remove it to have new ones made, or, if you are sure, chmod 600", path, info.Mode().Perm())
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for i, line := range strings.Split(string(content), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		key, err := base64.StdEncoding.DecodeString(line)
+		if err != nil || len(key) < KeyLength {
+			return nil, fmt.Errorf("%s, line %d: this is no key: at least %d random bytes in base64", path, i+1, KeyLength)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s holds no key: remove it to have one made", path)
+	}
+	return keys, nil
+}
+
+// MakeKeys writes a file with one new key, for nobody else to read, and returns
+// the key. If another process was quicker, its keys are returned.
+func MakeKeys(path string) ([][]byte, error) {
+	key := make([]byte, KeyLength)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	text := "# Vedfolnir's keys. Whoever has one can forge what the server signs.\n" +
+		"# To replace it, put a new line above it, and remove the old one after a week.\n" +
+		base64.StdEncoding.EncodeToString(key) + "\n"
+	err := writeOnce(path, text)
+	if errors.Is(err, os.ErrExist) {
+		return ReadKeys(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make key file: %w", err)
+	}
+	return [][]byte{key}, nil
+}
+
+// writeOnce leaves a whole file or none, and never writes over one.
+func writeOnce(path, text string) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), ".vedfolnir.keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(text)
+	err = errors.Join(err, draft.Sync(), draft.Close())
+	if err != nil {
+		return err
+	}
+	return os.Link(draft.Name(), path)
+}

@@ -1,0 +1,130 @@
+package ui
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/vedfolnir/session"
+)
+
+// SignIn is the page for people who are not signed in.
+type SignIn struct {
+	Frame
+	Next     string // a path of this server to go on to
+	Username string // as it was typed
+	Mistake  string // why the last attempt failed
+	Notice   string // why they are here
+	People   []DemoPerson
+}
+
+// DemoPerson can be signed in as with one click.
+type DemoPerson struct {
+	Username, Password, About string
+}
+
+// Home is the page of a person who is signed in.
+type Home struct {
+	Frame
+	Notice    string
+	Current   session.Platform // zero: none
+	Platforms []Platform
+	Session   Session
+	Devices   []Device
+}
+
+// Platform is one that the person may act as.
+type Platform struct {
+	session.Platform
+	Current bool
+	Used    Moment // zero: never
+}
+
+// Session is the one that the page is seen through.
+type Session struct {
+	SignedIn Moment
+	Idle     Moment // when it ends if nothing is done
+	Expiry   Moment // when it ends whatever is done
+}
+
+// Device is one of the person's live sessions.
+type Device struct {
+	ID       string
+	Name     string // "Firefox on Linux"
+	Mobile   bool
+	Address  string
+	Platform string
+	SignedIn Moment
+	Active   Moment
+	Current  bool
+}
+
+// Others counts the sessions that are not this one.
+func (h Home) Others() int {
+	n := 0
+	for _, d := range h.Devices {
+		if !d.Current {
+			n++
+		}
+	}
+	return n
+}
+
+// Host is the platform's address as people say it.
+func (p Platform) Host() string { return host(p.InstanceURL) }
+
+// CurrentHost is the active platform's address as people say it.
+func (h Home) CurrentHost() string { return host(h.Current.InstanceURL) }
+
+// initial is the first letter of a name, in whatever script.
+func initial(name string) string {
+	for _, letter := range name {
+		return string(letter)
+	}
+	return "?"
+}
+
+func host(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "https://"), "/") }
+
+// Problem is what went wrong with a request.
+type Problem struct {
+	Frame
+	Status    int
+	Words     string // for a person; empty: those that go with the status
+	RequestID string // empty: nothing was logged
+}
+
+// Title says in a few words what the status means.
+func (p Problem) Title() string {
+	switch p.Status {
+	case http.StatusNotFound:
+		return "There is nothing here"
+	case http.StatusForbidden:
+		return "That is not allowed"
+	case http.StatusServiceUnavailable:
+		return "Back in a moment"
+	case http.StatusTooManyRequests:
+		return "Too many attempts"
+	case http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		return "That request makes no sense here"
+	case http.StatusMisdirectedRequest:
+		return "This is not that address"
+	}
+	return "Something went wrong"
+}
+
+// Advice says what to do about it.
+func (p Problem) Advice() string {
+	switch {
+	case p.Words != "":
+		return p.Words
+	case p.Status == http.StatusNotFound:
+		return "The address may be mistyped, or the page has moved."
+	case p.Status == http.StatusForbidden:
+		return "The form may have been open for too long. Go back, load the page again, and retry."
+	case p.Status == http.StatusServiceUnavailable:
+		return "The server cannot reach its database just now. You are still signed in; try again in a few seconds."
+	case p.Status >= 500:
+		return "It is the server's fault, not yours, and it has been logged. Trying again may help."
+	}
+	return "Go back and try again."
+}
