@@ -144,6 +144,13 @@ func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error
 	return p, storeError("ask the directory", err)
 }
 
+// Person asks the directory about a user, past what is remembered. Errors:
+// [ErrUnknownUser], or a [*StoreError].
+func (m *Manager) Person(ctx context.Context, user UserID) (Person, error) {
+	p, err := m.directory.Person(ctx, user)
+	return p, storeError("ask the directory", err)
+}
+
 func newProfile(person Person, read time.Time) *profile {
 	p := &profile{person: person, read: read}
 	u := person.User

@@ -61,9 +61,9 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Tok
 	if n := len(req.UserID); n == 0 || n > MaxIDLength {
 		return Record{}, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
 	}
-	person, err := m.directory.Person(ctx, req.UserID)
+	person, err := m.Person(ctx, req.UserID)
 	if err != nil {
-		return Record{}, Token{}, storeError("ask the directory", err)
+		return Record{}, Token{}, err
 	}
 	platform, ok := person.platform(req.PlatformID)
 	if !ok && req.PlatformID != "" {
@@ -118,9 +118,9 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if err != nil {
 		return Context{}, err
 	}
-	person, err := m.directory.Person(ctx, c.Session.UserID)
+	person, err := m.Person(ctx, c.Session.UserID)
 	if err != nil {
-		return Context{}, storeError("ask the directory", err)
+		return Context{}, err
 	}
 	if _, ok := person.platform(platform); !ok || platform == "" {
 		return Context{}, ErrPlatform

@@ -105,7 +105,7 @@ type Stamp struct {
 }
 
 // String returns "epoch.version.rev".
-func (s Stamp) String() string { return string(s.append(nil)) }
+func (s Stamp) String() string { return string(s.Append(nil)) }
 
 // ParseStamp reads the text of [Stamp.String], or returns [ErrMalformed].
 func ParseStamp(text string) (Stamp, error) {

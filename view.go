@@ -101,7 +101,7 @@ func (c *Context) AppendClientView(dst []byte) []byte {
 	dst = appendTime(append(dst, `,"expires_at":`...), c.deadlines.Expiry())
 	dst = appendTime(append(dst, `,"idle_expires_at":`...), c.deadlines.Idle)
 	dst = strconv.AppendUint(append(dst, `,"version":`...), c.Session.Version, 10)
-	return append(c.stamp.append(append(dst, `},"stamp":"`...)), '"')
+	return append(c.stamp.Append(append(dst, `},"stamp":"`...)), '"')
 }
 
 func (c *Context) activePlatform() []byte {

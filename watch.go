@@ -32,6 +32,7 @@ const (
 // Event is what became of a session. Several changes may be told as one.
 type Event struct {
 	Kind    EventKind
+	ID      ID
 	Context Context // all but SessionEnded
 	Reason  Reason  // SessionEnded only; empty: the session is gone without a trace
 
@@ -80,7 +81,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		switch reason, ended := Ended(err); {
 		case ended || errors.Is(err, ErrNotFound):
 			s.finished = true
-			return Event{Kind: SessionEnded, Reason: reason}, nil
+			return Event{ID: s.id, Kind: SessionEnded, Reason: reason}, nil
 		case err == nil:
 			var e Event
 			if e, wait = s.compare(c); e.Kind != "" {
@@ -109,13 +110,13 @@ func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
 	switch {
 	case first && c.stamp == s.after:
 	case first:
-		return Event{Kind: StateChanged, Context: c}, 0
+		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
 	case c.Session.PlatformID != last.Session.PlatformID:
-		return Event{Kind: PlatformSwitched, Context: c}, 0
+		return Event{ID: s.id, Kind: PlatformSwitched, Context: c}, 0
 	case c.stamp.Epoch != last.stamp.Epoch, c.stamp.Version != last.stamp.Version, !c.profile.equal(last.profile):
-		return Event{Kind: StateChanged, Context: c}, 0
+		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
 	case c.stamp.Rev != last.stamp.Rev:
-		return Event{Kind: SessionsChanged, Context: c}, 0
+		return Event{ID: s.id, Kind: SessionsChanged, Context: c}, 0
 	}
 	deadline := c.deadlines.First()
 	left := deadline.Sub(s.m.Now())
@@ -124,7 +125,7 @@ func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
 	}
 	if !s.warned.Equal(deadline) {
 		s.warned = deadline
-		return Event{Kind: SessionExpiring, Context: c, Deadline: deadline, CanExtend: deadline.Before(c.deadlines.Absolute)}, 0
+		return Event{ID: s.id, Kind: SessionExpiring, Context: c, Deadline: deadline, CanExtend: deadline.Before(c.deadlines.Absolute)}, 0
 	}
 	return Event{}, max(left, time.Millisecond)
 }

@@ -1,0 +1,385 @@
+package sessionhttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vedfolnir/session"
+)
+
+// maxBody bounds the body of a call of the API.
+const maxBody = 64 << 10
+
+// endpoint is one method of one route of the API.
+type endpoint struct {
+	serve   func(*Handler, http.ResponseWriter, *call) error
+	public  bool // also without a session
+	tokened bool // needs the CSRF token
+	act     bool // is something a person does
+}
+
+// call is one request of the API.
+type call struct {
+	r       *http.Request
+	session *session.Context // nil: signed out
+	refusal error            // why
+	param   string           // the last segment of a route that ends in "/"
+	body    []byte
+}
+
+// routes are the API, relative to its base path. A key that ends in "/" takes one
+// more segment.
+var routes = map[string]map[string]endpoint{
+	"/csrf":                   {"GET": {serve: (*Handler).getCSRF, public: true}},
+	"/session_state":          {"GET": {serve: (*Handler).getState}},
+	"/user_platforms":         {"GET": {serve: (*Handler).getPlatforms}},
+	"/sessions":               {"GET": {serve: (*Handler).getSessions}},
+	"/sessions/":              {"DELETE": {serve: (*Handler).deleteSession, tokened: true, act: true}},
+	"/sessions/revoke_others": {"POST": {serve: (*Handler).revokeOthers, tokened: true, act: true}},
+	"/session/security":       {"GET": {serve: (*Handler).getSecurity}},
+	"/session/events":         {"GET": {serve: (*Handler).getEvents}},
+	"/session/validate":       {"POST": {serve: (*Handler).validate, public: true}},
+	"/session/cleanup":        {"POST": {serve: (*Handler).cleanup, tokened: true, act: true}},
+	"/session/refresh":        {"POST": {serve: (*Handler).refresh, tokened: true, act: true}},
+	"/session/heartbeat":      {"POST": {serve: (*Handler).heartbeat, tokened: true}},
+	"/switch_platform/":       {"POST": {serve: (*Handler).switchPlatform, tokened: true, act: true}},
+}
+
+// route finds the endpoints for a path below the base path.
+func route(path string) (methods map[string]endpoint, param string) {
+	if methods = routes[path]; methods != nil && !strings.HasSuffix(path, "/") {
+		return methods, ""
+	}
+	slash := strings.LastIndexByte(path, '/')
+	if slash < 0 || slash == len(path)-1 {
+		return nil, ""
+	}
+	param, err := url.PathUnescape(path[slash+1:])
+	if err != nil {
+		return nil, ""
+	}
+	return routes[path[:slash+1]], param
+}
+
+// API serves the JSON API below Config.BasePath. It needs no middleware around it.
+// Nothing in it ever redirects.
+func (h *Handler) API() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		noStore(header)
+		vary(header)
+		path := strings.TrimPrefix(r.URL.EscapedPath(), h.config.BasePath)
+		if path == "/session_state" && r.Method == http.MethodGet {
+			h.serveState(w, r) // the way most requests go
+			return
+		}
+		methods, param := route(path)
+		if methods == nil {
+			h.Error(w, r, errNotFound)
+			return
+		}
+		e, ok := methods[r.Method]
+		if !ok && r.Method == http.MethodHead {
+			e, ok = methods[http.MethodGet]
+		}
+		if !ok {
+			header.Set("Allow", allowed(methods))
+			h.Error(w, r, errMethod)
+			return
+		}
+		c := &call{r: r, param: param}
+		err := h.prepare(w, c, e)
+		if err == nil {
+			err = e.serve(h, w, c)
+		}
+		if err != nil {
+			h.Error(w, r, err)
+		}
+	})
+}
+
+func allowed(methods map[string]endpoint) string {
+	var names []string
+	for name := range methods {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// prepare checks a call in the order: origin, session, platform, token, body.
+func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
+	if err := h.checkOrigin(c.r); err != nil {
+		return err
+	}
+	found, err := h.authenticate(c.r)
+	if err != nil {
+		c.refusal = err
+		if !e.public || errors.Is(err, session.ErrUnavailable) {
+			return err
+		}
+	} else {
+		c.session = &found
+		if _, err := actAs(c.r, c.session); err != nil {
+			return err
+		}
+		if e.tokened {
+			if err := h.checkToken(c.r, subject{'s', found.Session.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	if isUnsafe(c.r.Method) {
+		if c.body, err = readBody(w, c.r); err != nil {
+			return err
+		}
+	}
+	if e.act && c.session != nil {
+		touched, err := h.m.Touch(c.r.Context(), *c.session)
+		if err != nil {
+			return err
+		}
+		c.session = &touched
+	}
+	return nil
+}
+
+// readBody demands JSON or nothing. An empty body with the type of JSON is what
+// the specification's own snippets send.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Header.Get("Content-Type") != "" && !isJSON(r) {
+		return nil, errMediaType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, err
+	case err != nil:
+		return nil, &badRequestError{"The request's body ended early."}
+	case len(body) == 0:
+		return nil, nil
+	case !isJSON(r):
+		return nil, errMediaType
+	case !json.Valid(body):
+		return nil, &badRequestError{"The request's body is not valid JSON."}
+	}
+	return body, nil
+}
+
+// decode reads the body into a struct; an empty body leaves it zero.
+func (c *call) decode(into any) error {
+	if len(c.body) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(c.body, into); err != nil {
+		return &badRequestError{"The request's JSON has a field of the wrong type."}
+	}
+	return nil
+}
+
+type object = map[string]any
+
+func (h *Handler) getCSRF(w http.ResponseWriter, c *call) error {
+	r := c.r
+	if c.session != nil {
+		r = r.WithContext(session.NewContext(r.Context(), c.session))
+	}
+	writeJSON(w, 200, object{"success": true, "csrf_token": h.CSRFToken(w, r)})
+	return nil
+}
+
+func (h *Handler) getPlatforms(w http.ResponseWriter, c *call) error {
+	person, err := h.m.Person(c.r.Context(), c.session.Session.UserID)
+	if err != nil {
+		return err
+	}
+	list := []object{}
+	var current any
+	for _, p := range person.Platforms {
+		active := p.ID == c.session.Session.PlatformID
+		if active {
+			current = object{"id": p.ID, "name": p.Name}
+		}
+		entry := platformObject(p)
+		entry["is_default"], entry["is_current"], entry["last_used"] = p.IsDefault, active, nil
+		if !p.LastUsed.IsZero() {
+			entry["last_used"] = timestamp(p.LastUsed)
+		}
+		list = append(list, entry)
+	}
+	writeJSON(w, 200, object{"success": true, "platforms": list, "current_platform": current})
+	return nil
+}
+
+func platformObject(p session.Platform) object {
+	return object{"id": p.ID, "name": p.Name, "platform_type": p.Type, "instance_url": p.InstanceURL, "username": p.Username}
+}
+
+func (h *Handler) switchPlatform(w http.ResponseWriter, c *call) error {
+	switched, err := h.m.SwitchPlatform(c.r.Context(), c.session.Session.ID, session.PlatformID(c.param))
+	if err != nil {
+		return err
+	}
+	p := switched.Platform()
+	writeJSON(w, 200, object{
+		"success": true, "platform": platformObject(p),
+		"message": fmt.Sprintf("Successfully switched to %s (%s)", p.Name, title(p.Type)),
+	})
+	return nil
+}
+
+// title writes "mastodon" as the specification shows it: "Mastodon".
+func title(kind string) string {
+	if kind == "" {
+		return kind
+	}
+	return strings.ToUpper(kind[:1]) + kind[1:]
+}
+
+// validate answers as specified also when the session is not valid; both flags
+// then say so, for the cookie and the row are one session.
+func (h *Handler) validate(w http.ResponseWriter, c *call) error {
+	if c.refusal == nil {
+		writeJSON(w, 200, object{
+			"success": true, "valid": true, "database_session_valid": true, "flask_session_valid": true,
+			"timestamp": timestamp(h.m.Now()),
+		})
+		return nil
+	}
+	p := problem(c.refusal)
+	if p.Status != 401 {
+		return c.refusal
+	}
+	p.RequestID = requestID(w)
+	_, tokenIsGood := session.Ended(c.refusal)
+	h.writeProblem(w, p, object{"valid": false, "database_session_valid": false, "flask_session_valid": tokenIsGood})
+	return nil
+}
+
+func (h *Handler) cleanup(w http.ResponseWriter, c *call) error {
+	n, err := h.m.CleanupUser(c.r.Context(), c.session.Session.UserID)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, 200, object{"success": true, "cleaned_sessions": n, "message": fmt.Sprintf("Cleaned up %d expired sessions", n)})
+	return nil
+}
+
+func (h *Handler) refresh(w http.ResponseWriter, c *call) error {
+	refreshed, err := h.m.Refresh(c.r.Context(), *c.session)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, 200, object{"success": true, "message": "Session refreshed", "expires_at": timestamp(refreshed.Deadlines().Expiry())})
+	return nil
+}
+
+func (h *Handler) heartbeat(w http.ResponseWriter, c *call) error {
+	var beat struct{ Active bool }
+	if err := c.decode(&beat); err != nil {
+		return err
+	}
+	now := *c.session
+	if beat.Active {
+		var err error
+		if now, err = h.m.Touch(c.r.Context(), now); err != nil {
+			return err
+		}
+	}
+	writeJSON(w, 200, object{
+		"success": true, "active": true, "server_time": serverTime(h.m.Now()),
+		"expires_at": timestamp(now.Deadlines().Expiry()), "idle_expires_at": timestamp(now.Deadlines().Idle),
+	})
+	return nil
+}
+
+// serverTime has milliseconds: a client corrects its clock by it.
+func serverTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
+	sessions, err := h.m.List(c.r.Context(), c.session.Session.UserID)
+	if err != nil {
+		return err
+	}
+	list := []object{}
+	for _, s := range sessions {
+		var platform any
+		for _, p := range c.session.Platforms() {
+			if p.ID == s.PlatformID {
+				platform = object{"id": p.ID, "name": p.Name}
+			}
+		}
+		list = append(list, object{
+			"session_id": s.ID, "is_current": s.ID == c.session.Session.ID,
+			"created_at": timestamp(s.CreatedAt), "last_activity": timestamp(s.LastActivity),
+			"expires_at": timestamp(h.m.Policy().Deadlines(s.Session).Expiry()),
+			"ip_address": s.Client.IPAddress, "user_agent": s.Client.UserAgent, "device": session.DeviceName(s.Client.UserAgent),
+			"platform": platform,
+		})
+	}
+	writeJSON(w, 200, object{"success": true, "sessions": list})
+	return nil
+}
+
+// deleteSession answers for another's session exactly as for one that never was.
+func (h *Handler) deleteSession(w http.ResponseWriter, c *call) error {
+	if err := h.EndOwn(c.r, c.session, c.param); err != nil {
+		return err
+	}
+	writeJSON(w, 200, object{"success": true})
+	return nil
+}
+
+func (h *Handler) revokeOthers(w http.ResponseWriter, c *call) error {
+	s := c.session.Session
+	n, err := h.m.RevokeOthers(c.r.Context(), s.UserID, s.ID, session.RevokedByUser, string(s.UserID))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, 200, object{"success": true, "revoked": n})
+	return nil
+}
+
+func (h *Handler) getSecurity(w http.ResponseWriter, c *call) error {
+	info, err := h.m.SecurityInfo(c.r.Context(), c.session.Session.ID, h.client(c.r))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, 200, struct {
+		Success bool `json:"success"`
+		session.SecurityInfo
+	}{true, info})
+	return nil
+}
+
+// EndOwn ends one of the person's own live sessions, named by its handle's text.
+// Any other handle is refused alike.
+func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) error {
+	id, err := session.ParseID(handle)
+	if err != nil {
+		return errNoSuchSession
+	}
+	mine, err := h.m.List(r.Context(), c.Session.UserID)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(mine, func(s session.Detail) bool { return s.ID == id }) {
+		return errNoSuchSession
+	}
+	err = h.m.Revoke(r.Context(), id, session.RevokedByUser, string(c.Session.UserID))
+	if _, before := session.Ended(err); before || errors.Is(err, session.ErrNotFound) {
+		return errNoSuchSession
+	}
+	return err
+}

@@ -1,0 +1,155 @@
+package sessionhttp
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/vedfolnir/session"
+)
+
+// ErrPlainHTTP refuses a sign-in that would send the token in clear.
+var ErrPlainHTTP = errors.New("sessionhttp: sign-in over plain http on a host that is not loopback: use https, name the proxy in TrustedProxies, or set DangerouslyAllowPlainHTTP")
+
+var errTwoCookies = errors.New("two session cookies of one name")
+
+// secure reports whether the browser reached us over TLS.
+func (h *Handler) secure(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" && h.fromTrustedProxy(r)
+}
+
+// cookieName has the __Host- prefix over TLS: a browser then takes the cookie from
+// this host only, never from a sibling domain.
+func (h *Handler) cookieName(r *http.Request, suffix string) string {
+	if h.secure(r) {
+		return "__Host-" + h.config.CookieName + suffix
+	}
+	return h.config.CookieName + suffix
+}
+
+// cookie finds the one cookie of that name without parsing the others.
+func cookie(header http.Header, name string) (value string, err error) {
+	found := false
+	for _, line := range header["Cookie"] {
+		for line != "" {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			got, v, ok := strings.Cut(strings.TrimLeft(part, " \t"), "=")
+			if !ok || got != name {
+				continue
+			}
+			if found {
+				return "", errTwoCookies
+			}
+			found, value = true, strings.TrimRight(v, " \t")
+		}
+	}
+	return value, nil
+}
+
+// token returns the one in the session cookie; presented is false without one.
+func (h *Handler) token(r *http.Request) (t session.Token, presented bool, err error) {
+	value, err := cookie(r.Header, h.cookieName(r, ""))
+	if err != nil || value == "" {
+		return session.Token{}, err != nil, err
+	}
+	t, err = session.ParseToken(value)
+	return t, true, err
+}
+
+// setCookie is called by sign-in and sign-out alone; a zero token clears.
+func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token) {
+	c := h.newCookie(r, "")
+	if t == (session.Token{}) {
+		c.MaxAge = -1
+	} else {
+		c.Value = t.Reveal()
+		// How long the browser keeps it; how long it is good, the store decides.
+		c.MaxAge = int(h.m.Config().Timeout.AbsoluteTimeout / time.Second)
+	}
+	http.SetCookie(w, c)
+	noStore(w.Header())
+}
+
+func (h *Handler) newCookie(r *http.Request, suffix string) *http.Cookie {
+	c := &http.Cookie{
+		Name: h.cookieName(r, suffix), Path: "/", HttpOnly: true, Secure: h.secure(r), SameSite: http.SameSiteLaxMode,
+	}
+	if h.config.SameSiteStrict {
+		c.SameSite = http.SameSiteStrictMode
+	}
+	return c
+}
+
+// mayCarryToken reports whether a token may be sent in answer to r.
+func (h *Handler) mayCarryToken(r *http.Request) bool {
+	return h.secure(r) || h.config.DangerouslyAllowPlainHTTP || isLoopback(r.Host)
+}
+
+func isLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// client describes who sent r: the connection's address, or what the nearest
+// trusted proxies say of it.
+func (h *Handler) client(r *http.Request) session.Client {
+	return session.Client{UserAgent: limited(r.UserAgent()), IPAddress: h.address(r), Language: limited(r.Header.Get("Accept-Language"))}
+}
+
+// limited keeps a header that is stored within reason.
+func limited(s string) string {
+	if len(s) > 512 {
+		return strings.ToValidUTF8(s[:512], "")
+	}
+	return s
+}
+
+func (h *Handler) address(r *http.Request) string {
+	remote := remoteAddr(r)
+	if !h.trusts(remote) {
+		return remote.String()
+	}
+	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break // what a proxy did not write is nobody's word
+		}
+		if remote = hop.Unmap(); !h.trusts(remote) {
+			break
+		}
+	}
+	return remote.String()
+}
+
+func remoteAddr(r *http.Request) netip.Addr {
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return ap.Addr().Unmap()
+	}
+	a, _ := netip.ParseAddr(r.RemoteAddr) // a unix socket has none: the zero Addr
+	return a
+}
+
+func (h *Handler) fromTrustedProxy(r *http.Request) bool {
+	return len(h.config.TrustedProxies) > 0 && h.trusts(remoteAddr(r))
+}
+
+func (h *Handler) trusts(a netip.Addr) bool {
+	for _, p := range h.config.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,189 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/vedfolnir/session"
+)
+
+// visit is what the middleware found out about one request.
+type visit struct {
+	refusal  error    // why there is no live session
+	prelogin [16]byte // of the pre-login cookie, once it was asked for
+}
+
+type visitKey struct{}
+
+// visitOf returns the request's visit; one that did not come through the
+// middleware has no session.
+func visitOf(r *http.Request) *visit {
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok {
+		return v
+	}
+	return &visit{refusal: errSessionRequired}
+}
+
+// authenticate finds the live session of r, or says why there is none.
+func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
+	token, presented, err := h.token(r)
+	switch {
+	case err != nil:
+		return session.Context{}, err
+	case !presented:
+		return session.Context{}, errSessionRequired
+	}
+	return h.m.Authenticate(r.Context(), token, session.Client{})
+}
+
+// Middleware finds the request's session, checks origin, CSRF token and stated
+// platform, notes activity, and hands on. A request without a live session is
+// handed on too: [session.FromContext] then returns nil. It is refused here only
+// if the store does not answer, which is not the same.
+func (h *Handler) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, err := h.enter(w, r)
+		if err != nil {
+			h.Error(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	vary(w.Header())
+	if err := h.checkOrigin(r); err != nil {
+		return r, err
+	}
+	c, refusal := h.authenticate(r)
+	if errors.Is(refusal, session.ErrUnavailable) {
+		return r, refusal
+	}
+	if refusal != errSessionRequired {
+		noStore(w.Header())
+	}
+	v := &visit{refusal: refusal}
+	ctx := context.WithValue(r.Context(), visitKey{}, v)
+	if isForm(r) {
+		r.Body = http.MaxBytesReader(w, r.Body, h.config.MaxFormBytes)
+		if err := r.ParseForm(); err != nil {
+			return r, formError(err)
+		}
+	}
+	if refusal != nil {
+		return r.WithContext(ctx), nil
+	}
+	acting, err := h.admit(r, c)
+	if err != nil {
+		return r, err
+	}
+	return r.WithContext(session.NewContext(ctx, acting)), nil
+}
+
+func formError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return &badRequestError{"The form could not be read."}
+}
+
+// admit checks a request of a live session and notes what it does.
+func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, error) {
+	if isUnsafe(r.Method) {
+		if err := h.checkToken(r, subject{'s', c.Session.ID}); err != nil {
+			return nil, err
+		}
+	}
+	acting, err := actAs(r, &c)
+	if err != nil {
+		return nil, err
+	}
+	if isUnsafe(r.Method) || isNavigation(r) {
+		touched, err := h.m.Touch(r.Context(), *acting)
+		if err != nil {
+			return nil, err
+		}
+		acting = &touched
+	}
+	return acting, nil
+}
+
+// actAs applies the platform that the request states, if it does.
+func actAs(r *http.Request, c *session.Context) (*session.Context, error) {
+	stated := r.Header.Get("X-Platform-Id")
+	if stated == "" && r.PostForm != nil {
+		stated = r.PostForm.Get("platform_id")
+	}
+	if stated == "" {
+		return c, nil
+	}
+	acting, err := c.ActAs(session.PlatformID(stated))
+	if err != nil {
+		return nil, errForeignPlatform
+	}
+	return acting, nil
+}
+
+// isNavigation reports whether a person opened a page. Browsers say so; older ones
+// are judged by what they accept.
+func isNavigation(r *http.Request) bool {
+	if r.Method != http.MethodGet || r.Header.Get("Sec-Purpose") != "" {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func (h *Handler) isAPI(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, h.config.BasePath+"/") || r.URL.Path == h.config.BasePath
+}
+
+// RequireSession refuses a request without a live session: 401 that tells why, or
+// for a page a redirect to sign-in.
+func (h *Handler) RequireSession(next http.Handler) http.Handler {
+	return h.require(next, func(r *http.Request, c *session.Context) error {
+		if !c.SignedIn() {
+			return visitOf(r).refusal
+		}
+		return nil
+	})
+}
+
+// RequirePlatform refuses, beyond RequireSession, a request that acts as no
+// platform. It follows the session's active one: for routes that only show.
+func (h *Handler) RequirePlatform(next http.Handler) http.Handler {
+	return h.RequireSession(h.require(next, func(_ *http.Request, c *session.Context) error {
+		if c.Platform().ID == "" {
+			return errPlatformRequired
+		}
+		return nil
+	}))
+}
+
+// RequireStatedPlatform refuses, beyond RequireSession, a request that does not
+// itself say as which platform it acts: for routes that post or delete, so that a
+// tab which has not heard of a switch yet acts as what it shows.
+func (h *Handler) RequireStatedPlatform(next http.Handler) http.Handler {
+	return h.RequireSession(h.require(next, func(_ *http.Request, c *session.Context) error {
+		if !c.Stated() {
+			return errPlatformUnstated
+		}
+		return nil
+	}))
+}
+
+func (h *Handler) require(next http.Handler, check func(*http.Request, *session.Context) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := check(r, session.FromContext(r.Context())); err != nil {
+			h.Error(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

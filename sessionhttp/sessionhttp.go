@@ -1,0 +1,188 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/vedfolnir/session"
+)
+
+// Config of a [Handler]. The zero value is safe and right for most: the
+// application signs people in itself with [Handler.SignIn].
+type Config struct {
+	// Login checks what is posted to LoginPath. Nil: the application serves that
+	// route itself.
+	Login Login
+	// LoginPage shows the sign-in form: for GET of LoginPath, and after a form
+	// that failed, when [LoginProblem] says why. Used only with Login; nil: the
+	// application's own handler gets GET, and failures are plain error pages.
+	LoginPage http.Handler
+	// ErrorPage shows a refusal to a person. Nil: a plain page.
+	ErrorPage func(http.ResponseWriter, *http.Request, Problem)
+
+	LoginPath  string // "/login"
+	LogoutPath string // "/logout"
+	HomePath   string // where a form goes after signing in or out; "/"
+	BasePath   string // of the JSON API; "/api"
+	ScriptPath string // of the browser client; "/session-sync.js", and ".mjs" beside it
+
+	CookieName string // "vedfolnir"; with "__Host-" in front over TLS
+	// SameSiteStrict sends the cookie with no navigation from another site: a
+	// person who follows a link finds themselves signed out until they reload.
+	SameSiteStrict bool
+	// TrustedProxies may tell the client's address and protocol in
+	// X-Forwarded-For and X-Forwarded-Proto. From anybody else the headers mean
+	// nothing.
+	TrustedProxies []netip.Prefix
+	// DangerouslyAllowPlainHTTP signs people in over plain http on hosts other
+	// than loopback: everybody on the way can then take their sessions.
+	DangerouslyAllowPlainHTTP bool
+	// ContentSecurityPolicy replaces the default, which allows nothing but the
+	// origin's own files.
+	ContentSecurityPolicy string
+	// MaxFormBytes bounds a form that carries its CSRF token in a field; 1 MB.
+	MaxFormBytes int64
+	// Logger gets what the client is not told. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Login checks credentials. It returns who that is, in UserID, and in SignInEpoch
+// what [session.Manager.SignInEpoch] said before the password was compared (0: no
+// check); the rest is filled in. It returns [ErrBadCredentials] if name or
+// password are wrong, without saying which.
+type Login func(ctx context.Context, c Credentials) (session.CreateRequest, error)
+
+// Credentials are what a person typed. They cannot be printed.
+type Credentials struct {
+	Username string // a name or an e-mail address
+	Password string
+}
+
+// String redacts the password.
+func (c Credentials) String() string { return c.Username + " [redacted]" }
+
+// GoString redacts the password.
+func (c Credentials) GoString() string { return c.String() }
+
+// LogValue redacts the password.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Handler serves one manager's sessions. It is safe for concurrent use.
+type Handler struct {
+	m       *session.Manager
+	config  Config
+	csrf    csrf
+	origins *http.CrossOriginProtection
+	state   stateParts
+	streams streams
+	headers headers
+}
+
+// New returns a handler, or an error that joins a [session.ConfigError] for every
+// mistake.
+func New(m *session.Manager, config Config) (*Handler, error) {
+	var errs []error
+	mistake := func(setting, problem string, args ...any) {
+		errs = append(errs, &session.ConfigError{Setting: setting, Problem: fmt.Sprintf(problem, args...)})
+	}
+	if m == nil {
+		mistake("manager", "is nil: make one with session.New")
+	}
+	for _, p := range []struct {
+		name, standard string
+		path           *string
+	}{
+		{"LoginPath", "/login", &config.LoginPath}, {"LogoutPath", "/logout", &config.LogoutPath},
+		{"HomePath", "/", &config.HomePath}, {"BasePath", "/api", &config.BasePath},
+		{"ScriptPath", "/session-sync.js", &config.ScriptPath},
+	} {
+		if *p.path == "" {
+			*p.path = p.standard
+		}
+		if *p.path != "/" && (SafeNext(*p.path) == "" || strings.HasSuffix(*p.path, "/") || strings.ContainsAny(*p.path, "?#{}")) {
+			mistake(p.name, "is %q: give a path that begins with one / and does not end with one", *p.path)
+		}
+	}
+	if config.CookieName == "" {
+		config.CookieName = "vedfolnir"
+	} else if (&http.Cookie{Name: config.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(config.CookieName, "__") {
+		mistake("CookieName", "is %q: give letters, digits and hyphens; the prefix is added over TLS", config.CookieName)
+	}
+	if config.MaxFormBytes < 0 {
+		mistake("MaxFormBytes", "is negative: leave it 0 for 1 MB")
+	} else if config.MaxFormBytes == 0 {
+		config.MaxFormBytes = 1 << 20
+	}
+	if strings.ContainsAny(config.ContentSecurityPolicy, "\r\n") {
+		mistake("ContentSecurityPolicy", "has a line break: write it in one line")
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("sessionhttp: configuration:\n%w", errors.Join(errs...))
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	return &Handler{
+		m: m, config: config, csrf: csrf{keys: m.DeriveKeys("csrf")}, origins: http.NewCrossOriginProtection(),
+		state: newStateParts(m.Config()), headers: newHeaders(config.ContentSecurityPolicy),
+	}, nil
+}
+
+// Manager returns the manager that the handler serves.
+func (h *Handler) Manager() *session.Manager { return h.m }
+
+// Wrap serves the JSON API, the event stream, the browser client and, with
+// Config.Login, sign-in and sign-out, and puts next behind the middleware. It adds
+// the security headers to every answer, and turns a panic into a 500.
+func (h *Handler) Wrap(next http.Handler) http.Handler {
+	app := h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case h.config.LoginPath:
+			h.serveLogin(w, r, next)
+		case h.config.LogoutPath:
+			h.serveLogout(w, r, next)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
+	api, scripts := h.API(), h.scripts()
+	return h.SecureHeaders(h.recoverPanics(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case path == h.config.BasePath, strings.HasPrefix(path, h.config.BasePath+"/"):
+			api.ServeHTTP(w, r)
+		case scripts.serves(path):
+			scripts.ServeHTTP(w, r)
+		default:
+			app.ServeHTTP(w, r)
+		}
+	})))
+}
+
+// Head returns what a page's head needs to follow the session: the script tag of
+// the browser client and the CSRF token. For somebody signed out it may set the
+// pre-login cookie, so call it before the body is written.
+func (h *Handler) Head(w http.ResponseWriter, r *http.Request) template.HTML {
+	return template.HTML(`<meta name="csrf-token" content="` + h.CSRFToken(w, r) + `">` + "\n" +
+		`<script src="` + template.HTMLEscapeString(h.ScriptURL()) + `" data-auto defer></script>`)
+}
+
+// SafeNext returns next if it is a path on this origin, with its query, and ""
+// otherwise: //host, /\host and anything a browser would read so is refused.
+func SafeNext(next string) string {
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || len(next) > 2048 {
+		return ""
+	}
+	for _, c := range next {
+		if c <= ' ' || c == '\\' || c == 0x7f {
+			return "" // browsers drop some of these and read others as a slash
+		}
+	}
+	return next
+}
