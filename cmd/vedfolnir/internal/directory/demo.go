@@ -33,11 +33,11 @@ func demoPerson(name string, role Role, platforms ...session.Platform) Newcomer 
 // are. They can sign in only where Config.AllowDemoPeople is set.
 func (d *Directory) AddDemoPeople(ctx context.Context) error {
 	for _, n := range DemoPeople {
-		a, err := d.account(ctx, n.Username)
+		a, err := d.Find(ctx, n.Username)
 		if err != nil {
 			return err
 		}
-		if a.id != 0 {
+		if a.row != 0 {
 			continue
 		}
 		if _, err := d.Add(ctx, n); err != nil && !errors.Is(err, ErrTaken) {

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
+)
+
+// contentPolicy allows this server's own scripts, styles and images, and nothing
+// inline.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// App is everything behind the listener.
+type App struct {
+	log      *slog.Logger
+	store    *storage
+	people   *directory.Directory
+	manager  *session.Manager
+	sessions *sessionhttp.Handler
+	pages    *ui.Pages
+	handler  http.Handler
+	demo     bool
+	draining atomic.Bool
+	work     work
+}
+
+// New opens the database, making it and the keys if they are not there, and
+// returns an app that works.
+func New(ctx context.Context, s config.Settings, version string, log *slog.Logger) (app *App, err error) {
+	a := &App{log: log, demo: s.Demo}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if s.Session.Security.Keys == nil && s.KeyFile != "" {
+		if s.Session.Security.Keys, err = config.MakeKeys(s.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	if a.store, err = openStorage(ctx, s.Database); err != nil {
+		return nil, err
+	}
+	if err := a.openDirectory(ctx); err != nil {
+		return nil, err
+	}
+	s.Session.Logger = log
+	if a.manager, err = session.New(a.store, a.people, s.Session); err != nil {
+		return nil, err
+	}
+	if a.pages, err = ui.New(ui.Site{Version: version, Demo: s.Demo}); err != nil {
+		return nil, err
+	}
+	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
+		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
+		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
+		ContentSecurityPolicy: contentPolicy, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.handler = a.routes()
+	return a, nil
+}
+
+func (a *App) openDirectory(ctx context.Context) (err error) {
+	a.people, err = directory.Open(ctx, a.store.people, directory.Config{AllowDemoPeople: a.demo, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	if a.demo {
+		return a.people.AddDemoPeople(ctx)
+	}
+	n, err := a.people.People(ctx)
+	if err == nil && n == 0 {
+		a.log.Warn("nobody can sign in yet: there are no people in this database (--demo brings some of its own)")
+	}
+	return err
+}
+
+// Close stores what waits and closes the database. Nothing may be served any
+// more. It may be called twice.
+func (a *App) Close() error {
+	var errs []error
+	if a.manager != nil {
+		errs = append(errs, a.manager.Close())
+	}
+	if a.people != nil {
+		errs = append(errs, a.people.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// login lets people in by name or e-mail address.
+func (a *App) login(ctx context.Context, c sessionhttp.Credentials) (session.CreateRequest, error) {
+	account, err := a.people.Find(ctx, c.Username)
+	if err != nil {
+		return session.CreateRequest{}, unavailable(err)
+	}
+	// Read before the password is looked at: whoever is signed out everywhere in
+	// between stays out.
+	epoch, err := a.manager.SignInEpoch(ctx, account.ID)
+	if err != nil {
+		return session.CreateRequest{}, err
+	}
+	err = a.people.Check(ctx, account, c.Password)
+	if errors.Is(err, directory.ErrCredentials) {
+		return session.CreateRequest{}, sessionhttp.ErrBadCredentials
+	}
+	return session.CreateRequest{UserID: account.ID, SignInEpoch: epoch}, unavailable(err)
+}
+
+// unavailable marks what the database did not answer.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+}

@@ -1,0 +1,161 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
+)
+
+// notices are what a page may say after a form was done. The address names one of
+// them, so that it cannot be made to say anything else.
+var notices = map[string]string{
+	"switched": "You switched the platform, in every tab of this session.",
+	"ended":    "That session has ended. Whoever holds it has to sign in again.",
+	"others":   "All your other sessions have ended.",
+}
+
+// signIn shows the form, to people who are not signed in already.
+func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
+	next := sessionhttp.SafeNext(r.FormValue("next"))
+	if next == "" {
+		next = "/"
+	}
+	problem := sessionhttp.LoginProblem(r.Context())
+	if problem == nil && session.FromContext(r.Context()).SignedIn() {
+		seeOther(w, next)
+		return
+	}
+	page := ui.SignIn{Frame: ui.Frame{CSRF: a.sessions.CSRFToken(w, r)}, Next: next}
+	if a.demo {
+		page.People = demoPeople
+	}
+	status := http.StatusOK
+	if problem != nil {
+		status = problem.Status
+		page.Mistake, page.Username = problem.Message, r.PostFormValue("username")
+	}
+	a.sent(r, a.pages.SignIn(w, status, page))
+}
+
+var demoPeople = func() (people []ui.DemoPerson) {
+	for _, p := range directory.DemoPeople {
+		about := "Three platforms to switch between"
+		switch {
+		case p.Role == directory.Admin:
+			about = "Administrator"
+		case len(p.Platforms) == 1:
+			about = "One platform"
+		case len(p.Platforms) == 0:
+			about = "No platform at all"
+		}
+		people = append(people, ui.DemoPerson{Username: p.Username, Password: p.Password, About: about})
+	}
+	return people
+}()
+
+func (a *App) home(w http.ResponseWriter, r *http.Request) {
+	c := session.FromContext(r.Context())
+	sessions, err := a.manager.List(r.Context(), c.Session.UserID)
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	page := ui.Home{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")]}
+	names := map[session.PlatformID]string{}
+	now := a.manager.Now()
+	for _, p := range c.Platforms() {
+		current := p.ID == c.Session.PlatformID
+		if current {
+			page.Current = p
+		}
+		names[p.ID] = p.Name
+		page.Platforms = append(page.Platforms, ui.Platform{Platform: p, Current: current, Used: ui.At(p.LastUsed, now)})
+	}
+	deadlines := c.Deadlines()
+	page.Session = ui.Session{
+		SignedIn: ui.At(c.Session.CreatedAt, now), Idle: ui.At(deadlines.Idle, now), Expiry: ui.At(deadlines.Expiry(), now),
+	}
+	for _, s := range sessions {
+		device := session.DeviceName(s.Client.UserAgent)
+		page.Devices = append(page.Devices, ui.Device{
+			ID: s.ID.String(), Name: device, Mobile: mobile(device), Address: s.Client.IPAddress, Platform: names[s.PlatformID],
+			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,
+		})
+	}
+	a.sent(r, a.pages.Home(w, page))
+}
+
+func mobile(device string) bool {
+	return strings.HasSuffix(device, "iPhone") || strings.HasSuffix(device, "iPad") || strings.HasSuffix(device, "Android")
+}
+
+// switchPlatform names the new platform "to": "platform_id" would state as which
+// one the form was filled in.
+func (a *App) switchPlatform(w http.ResponseWriter, r *http.Request) {
+	c := session.FromContext(r.Context())
+	_, err := a.manager.SwitchPlatform(r.Context(), c.Session.ID, session.PlatformID(r.PostFormValue("to")))
+	a.done(w, r, "switched", err)
+}
+
+func (a *App) endSession(w http.ResponseWriter, r *http.Request) {
+	a.done(w, r, "ended", a.sessions.EndOwn(r, session.FromContext(r.Context()), r.PathValue("id")))
+}
+
+func (a *App) endOthers(w http.ResponseWriter, r *http.Request) {
+	s := session.FromContext(r.Context()).Session
+	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.RevokedByUser, string(s.UserID))
+	a.done(w, r, "others", err)
+}
+
+// done answers a form: back home, or what went wrong.
+func (a *App) done(w http.ResponseWriter, r *http.Request, what string, err error) {
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	seeOther(w, "/?done="+what)
+}
+
+func seeOther(w http.ResponseWriter, path string) {
+	w.Header().Set("Location", path)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// frame is what every page of a person who is signed in shows.
+func (a *App) frame(w http.ResponseWriter, r *http.Request) ui.Frame {
+	c := session.FromContext(r.Context())
+	if !c.SignedIn() {
+		return ui.Frame{}
+	}
+	return ui.Frame{Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User()}
+}
+
+func (a *App) nothingHere(w http.ResponseWriter, r *http.Request) {
+	a.problem(w, r, ui.Problem{Status: http.StatusNotFound})
+}
+
+// errorPage shows what the session handler refuses.
+func (a *App) errorPage(w http.ResponseWriter, r *http.Request, p sessionhttp.Problem) {
+	shown := ui.Problem{Status: p.Status, Words: p.Message}
+	if p.Status >= 500 {
+		shown.RequestID = p.RequestID
+	}
+	a.problem(w, r, shown)
+}
+
+func (a *App) problem(w http.ResponseWriter, r *http.Request, p ui.Problem) {
+	w.Header().Set("Cache-Control", "no-store")
+	p.Frame = a.frame(w, r)
+	a.sent(r, a.pages.Problem(w, p))
+}
+
+// sent notes a page that could not be sent: above all, whoever asked has gone.
+func (a *App) sent(r *http.Request, err error) {
+	if err != nil && r.Context().Err() == nil {
+		a.log.ErrorContext(r.Context(), "cannot send page", "path", r.URL.Path, "error", err)
+	}
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10 // bytes; more is answered with 431
+	// finishTimeout is how long requests under way may take to finish, and
+	// streamTimeout how long streams may take after that.
+	finishTimeout = 10 * time.Second
+	streamTimeout = 3 * time.Second
+)
+
+// Run serves until ctx is done, and then ends in order. What a person at a
+// terminal should read goes to out.
+func Run(ctx context.Context, s config.Settings, version string, log *slog.Logger, out io.Writer) error {
+	listener, err := Listen(ctx, s.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	app, err := New(ctx, s, version, log)
+	if err != nil {
+		return err
+	}
+	app.welcome(out, address(s, listener))
+	err = app.serve(ctx, s, listener)
+	farewell := app.farewell() // before the sessions are gone
+	err = errors.Join(err, app.Close())
+	fmt.Fprint(out, farewell)
+	return err
+}
+
+// serve answers requests until ctx is done.
+func (a *App) serve(ctx context.Context, s config.Settings, listener net.Listener) error {
+	server := &http.Server{
+		Handler: a.handler, TLSConfig: s.TLS,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if s.TLS != nil {
+			failed <- server.ServeTLS(listener, "", "")
+			return
+		}
+		failed <- server.Serve(listener)
+	}()
+	a.log.Info("serving", "address", listener.Addr().String(), "demo", s.Demo)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	return a.drain(server)
+}
+
+// drain lets what is under way finish. Streams are ended by the manager, after
+// everybody else: its Close also stores the activity of those requests.
+func (a *App) drain(server *http.Server) error {
+	a.log.Info("ending: no new requests, those under way may finish", "within", finishTimeout.String())
+	a.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout+streamTimeout)
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- server.Shutdown(ctx) }()
+	finish, done := context.WithTimeout(ctx, finishTimeout)
+	a.work.finish(finish)
+	done()
+	err := a.manager.Close()
+	if errDown := <-down; errDown != nil {
+		a.log.Warn("requests under way were cut off", "error", errDown)
+		err = errors.Join(err, server.Close())
+	}
+	return err
+}
