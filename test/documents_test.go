@@ -81,6 +81,23 @@ func anchors(text string) (names []string) {
 	return names
 }
 
+var goProgram = regexp.MustCompile("(?ms)^```go\n(package .*?)^```$")
+
+// Every whole program in a document builds, in a module of its own.
+func TestProgramsInDocumentsBuild(t *testing.T) {
+	for _, file := range files(t) {
+		if path.Ext(file) != ".md" {
+			continue
+		}
+		for _, program := range goProgram.FindAllStringSubmatch(read(t, file), -1) {
+			dir := application(t, program[1])
+			if formatted := run(t, dir, "gofmt", "-l", "."); formatted != "" {
+				t.Errorf("%s: a program is not formatted", file)
+			}
+		}
+	}
+}
+
 // What runs before a change lands is what the README tells a newcomer to run.
 func TestCIRunIsReadmeCommand(t *testing.T) {
 	readme, ci := read(t, "README.md"), read(t, ".ci/run")

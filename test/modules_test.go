@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -221,32 +222,11 @@ func TestConsumerModuleGraph(t *testing.T) {
 // consumer lists the modules, other than ours, of an application that imports the
 // packages.
 func consumer(t *testing.T, imports []string) string {
-	dir := t.TempDir()
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mod := "module example.com/consumer\n\ngo 1.26.0\n"
 	source := "package main\n\nimport (\n"
-	replaced := map[string]bool{}
 	for _, pkg := range imports {
 		source += "\t_ \"" + strings.TrimSuffix(modulePath+"/"+pkg, "/.") + "\"\n"
-		folder := pkg
-		if inRootModule(modulePath + "/" + pkg) {
-			folder = "."
-		}
-		if module := strings.TrimSuffix(modulePath+"/"+folder, "/."); !replaced[module] {
-			replaced[module] = true
-			mod += "require " + module + " v0.0.0\nreplace " + module + " => " + filepath.Join(abs, folder) + "\n"
-		}
 	}
-	for name, text := range map[string]string{"go.mod": mod, "main.go": source + ")\n\nfunc main() {}\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, dir, "GOWORK=off", "go", "mod", "tidy")
-	run(t, dir, "GOWORK=off", "CGO_ENABLED=0", "go", "build", "-o", os.DevNull, ".")
+	dir := application(t, source+")\n\nfunc main() {}\n")
 	list := ""
 	for line := range strings.Lines(run(t, dir, "GOWORK=off", "go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "all")) {
 		if !strings.HasPrefix(line, modulePath) && !strings.HasPrefix(line, "example.com/") {
@@ -254,4 +234,42 @@ func consumer(t *testing.T, imports []string) string {
 		}
 	}
 	return list
+}
+
+var importedPath = regexp.MustCompile(`"(` + regexp.QuoteMeta(modulePath) + `[\w/]*)"`)
+
+// application builds a program in a module of its own, with our modules as they
+// lie here, and returns its folder.
+func application(t *testing.T, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod := "module example.com/consumer\n\ngo 1.26.0\n"
+	replaced := map[string]bool{}
+	for _, found := range importedPath.FindAllStringSubmatch(source, -1) {
+		module, folder := found[1], "."
+		if inRootModule(module) {
+			module = modulePath
+		} else {
+			folder, _ = ours(module)
+		}
+		if !replaced[module] {
+			replaced[module] = true
+			mod += "require " + module + " v0.0.0\nreplace " + module + " => " + filepath.Join(abs, folder) + "\n"
+		}
+	}
+	if !replaced[modulePath] {
+		mod += "replace " + modulePath + " => " + abs + "\n"
+	}
+	for name, text := range map[string]string{"go.mod": mod, "main.go": source} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, dir, "GOWORK=off", "go", "mod", "tidy")
+	run(t, dir, "GOWORK=off", "CGO_ENABLED=0", "go", "build", "-o", os.DevNull, ".")
+	return dir
 }
