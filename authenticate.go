@@ -93,12 +93,12 @@ func (m *Manager) read(ctx context.Context, id ID) (Record, error) {
 	if err != nil {
 		return Record{}, storeError("read session", err)
 	}
-	m.sawEpoch(r.Epoch)
 	return r, nil
 }
 
 // admit applies the policy to what the store says.
 func (m *Manager) admit(ctx context.Context, r Record) (Context, error) {
+	m.sawEpoch(r.Epoch)
 	if reason := m.policy.Check(r.Session, m.Now()); reason != "" {
 		return Context{}, &EndedError{r.ID, reason}
 	}

@@ -40,6 +40,8 @@ type Manager struct {
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
+	following  context.Context // ends with Drain
+	drain      context.CancelFunc
 	goroutines sync.WaitGroup
 	leaveBus   func()
 	tellBus    func()
@@ -73,6 +75,7 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 		keys: keys, marks: keys.derive("fingerprint"), tellBus: func() {}, leaveBus: func() {},
 	}
 	m.background, m.stop = context.WithCancel(context.Background())
+	m.following, m.drain = context.WithCancel(m.background)
 	m.feed.woken = make(chan struct{}, 1)
 	m.activity.woken = make(chan struct{}, 1)
 	if config.Bus != nil {
@@ -86,17 +89,21 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	return m, nil
 }
 
-// Close stores the activity that waits, ends every subscription with
-// [ErrClosed], and returns when no goroutine of the manager is left. It may be
-// called twice. Calls that are under way finish; later ones still ask the store.
+// Drain ends every subscription with [ErrClosed] and refuses new ones; everything
+// else goes on. A server calls it first when it shuts down, so that its streams do
+// not keep it from finishing the rest.
+func (m *Manager) Drain() { m.drain() }
+
+// Close drains the manager, stores the activity that waits, and returns when none
+// of its goroutines is left. It may be called twice. Reads that are under way
+// finish; later ones fail with [ErrClosed].
 func (m *Manager) Close() error {
 	m.close.Do(func() {
 		m.leaveBus()
 		m.stop()
-		m.watchers.wakeAll()
 		m.goroutines.Wait()
-		m.sessions.wg.Wait()
-		m.people.wg.Wait()
+		m.sessions.close()
+		m.people.close()
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		m.closeErr = m.flush(ctx)

@@ -12,6 +12,7 @@ import (
 type reads[K comparable, V any] struct {
 	mu       sync.Mutex
 	inFlight map[K]*read[V]
+	closed   bool
 	wg       sync.WaitGroup
 }
 
@@ -47,6 +48,11 @@ func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context
 		return flight
 	}
 	flight := &read[V]{done: make(chan struct{})}
+	if r.closed {
+		flight.err = ErrClosed
+		close(flight.done)
+		return flight
+	}
 	if r.inFlight == nil {
 		r.inFlight = map[K]*read[V]{}
 	}
@@ -86,4 +92,12 @@ func (r *reads[K, V]) spoilAll() {
 		flight.spoilt = true
 	}
 	clear(r.inFlight)
+}
+
+// close refuses further reads and waits for those in flight.
+func (r *reads[K, V]) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.wg.Wait()
 }

@@ -57,6 +57,9 @@ type Subscription struct {
 // its stamp is after: what the subscriber has already. The errors are those of
 // Get. Close the subscription.
 func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscription, error) {
+	if m.following.Err() != nil {
+		return nil, ErrClosed
+	}
 	c, err := m.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -70,10 +73,10 @@ func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscript
 func (s *Subscription) Close() { s.m.watchers.remove(s) }
 
 // Next waits for the next event. Errors: io.EOF after SessionEnded, [ErrClosed]
-// when the manager closes, ctx's own. While the store is unavailable it waits.
+// when the manager drains or closes, ctx's own. While the store is unavailable it waits.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	for !s.finished {
-		if s.m.background.Err() != nil {
+		if s.m.following.Err() != nil {
 			return Event{}, ErrClosed
 		}
 		wait := time.Second // for a store that is unavailable
@@ -92,7 +95,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		select {
 		case <-s.woken:
 		case <-timer.C:
-		case <-s.m.background.Done():
+		case <-s.m.following.Done():
 		case <-ctx.Done():
 			timer.Stop()
 			return Event{}, ctx.Err()

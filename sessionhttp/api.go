@@ -278,6 +278,14 @@ func (h *Handler) cleanup(w http.ResponseWriter, c *call) error {
 
 func (h *Handler) refresh(w http.ResponseWriter, c *call) error {
 	refreshed, err := h.m.Refresh(c.r.Context(), *c.session)
+	if errors.Is(err, session.ErrConflict) {
+		// Another tab did something at the same moment; staying signed in is still
+		// what the person wants.
+		var now session.Context
+		if now, err = h.m.Get(c.r.Context(), c.session.Session.ID); err == nil {
+			refreshed, err = h.m.Refresh(c.r.Context(), now)
+		}
+	}
 	if err != nil {
 		return err
 	}
