@@ -1,0 +1,112 @@
+package sqlitestore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vedfolnir/session"
+)
+
+const endSession = `UPDATE sessions SET ended_at = ?2, end_reason = ?3, ended_by = ?4, version = version + 1
+	WHERE id = ?1 AND ended_at IS NULL RETURNING ` + columns
+
+// end is called for sessions that live, after the user's rev has been raised.
+func (t *tx) end(d session.Doomed, by string, at time.Time) (session.Record, error) {
+	r, ended, err := t.change(endSession, d.ID[:], micros(at), string(d.Reason), by)
+	if err == nil && !ended {
+		err = fmt.Errorf("session %s ended within a transaction that holds it", d.ID)
+	}
+	return r, err
+}
+
+const liveOfUser = `SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND id <> ?2 AND (?3 OR id = ?4)`
+
+// End implements [session.Store].
+func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, error) {
+	return write(ctx, s, shardOf(e.User), func(t *tx) ([]session.Record, error) {
+		var doomed []session.Doomed
+		err := t.each(func(r row) { doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason}) },
+			liveOfUser, string(e.User), e.Except[:], e.ID.IsZero(), e.ID[:])
+		if err != nil || len(doomed) == 0 && !e.RaiseEpoch {
+			return nil, err
+		}
+		rev, err := t.raiseRev(e.User)
+		if err != nil {
+			return nil, err
+		}
+		if e.RaiseEpoch {
+			if err := t.raiseSignInEpoch(e.User); err != nil {
+				return nil, err
+			}
+			if err := t.publish(session.Change{User: e.User, Rev: rev}); err != nil {
+				return nil, err
+			}
+		}
+		ended := make([]session.Record, len(doomed))
+		for i, d := range doomed {
+			if ended[i], err = t.end(d, e.By, e.At); err != nil {
+				return nil, err
+			}
+		}
+		return ended, nil
+	})
+}
+
+// Each clock has an index of its own, and its own branch, so that SQLite uses it.
+const (
+	overdue = `SELECT ` + columns + ` FROM sessions WHERE id IN (
+		SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= ?1 LIMIT ?4)
+		UNION SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND renewed_at <= ?2 LIMIT ?4)
+		UNION SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND last_activity <= ?3 LIMIT ?4))
+		LIMIT ?4`
+	overdueOfUser = `SELECT ` + columns + ` FROM sessions WHERE user_id = ?5 AND ended_at IS NULL
+		AND (created_at <= ?1 OR renewed_at <= ?2 OR last_activity <= ?3) LIMIT ?4`
+)
+
+// Expire implements [session.Store].
+func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Record, error) {
+	query, args := overdue, []any{micros(x.Cutoffs.Absolute), micros(x.Cutoffs.Lifetime), micros(x.Cutoffs.Idle), int64(x.Limit)}
+	if x.User != "" {
+		query, args = overdueOfUser, append(args, string(x.User))
+	}
+	return write(ctx, s, shardOf(x.User), func(t *tx) ([]session.Record, error) {
+		var late []session.Record
+		if err := t.each(func(r row) { late = append(late, scan(r)) }, query, args...); err != nil {
+			return nil, err
+		}
+		raised := map[session.UserID]bool{}
+		for i, r := range late {
+			if !raised[r.UserID] {
+				if _, err := t.raiseRev(r.UserID); err != nil {
+					return nil, err
+				}
+				raised[r.UserID] = true
+			}
+			ended, err := t.end(session.Doomed{ID: r.ID, Reason: x.Cutoffs.Reason(r.Session)}, session.System, x.At)
+			if err != nil {
+				return nil, err
+			}
+			late[i] = ended
+		}
+		return late, nil
+	})
+}
+
+const (
+	purge = `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+		WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)`
+	purgeOfUser = `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+		WHERE ended_at IS NOT NULL AND ended_at < ? AND user_id = ?3 LIMIT ?2)`
+)
+
+// Purge implements [session.Store].
+func (s *Store) Purge(ctx context.Context, p session.Purging) (int, error) {
+	query, args := purge, []any{micros(p.EndedBefore), int64(p.Limit)}
+	if p.User != "" {
+		query, args = purgeOfUser, append(args, string(p.User))
+	}
+	return write(ctx, s, shardOf(p.User), func(t *tx) (int, error) {
+		return t.conn.exec(t.ctx, query, args...)
+	})
+}

@@ -1,0 +1,274 @@
+package sqlitestore
+
+import (
+	"context"
+	"time"
+
+	"github.com/vedfolnir/session"
+)
+
+// columns of a record, in the order of scan. The user's rev and the store's epoch
+// are read with it.
+const columns = `id, user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity,
+	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
+	fingerprint, switches_since, switches,
+	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
+
+func scan(r row) session.Record {
+	return session.Record{
+		Session: session.Session{
+			ID: session.ID(r.blob(0)), UserID: session.UserID(r.text(1)), PlatformID: session.PlatformID(r.text(2)),
+			Version: r.counter(3), CreatedAt: r.time(4), RenewedAt: r.time(5), AuthenticatedAt: r.time(6), LastActivity: r.time(7),
+			EndedAt: r.time(8), EndReason: session.Reason(r.text(9)), EndedBy: r.text(10),
+		},
+		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
+		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
+		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)),
+		Rev: r.counter(20), Epoch: r.counter(21),
+	}
+}
+
+// micros is exact for every time that a store is given, the zero one included.
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+// optional is NULL for the zero time.
+func optional(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return micros(t)
+}
+
+func (r row) time(i int) time.Time {
+	if us, ok := r[i].(int64); ok {
+		return time.UnixMicro(us).UTC()
+	}
+	return time.Time{}
+}
+
+func optionalHash(h session.SecretHash) any {
+	if h == (session.SecretHash{}) {
+		return nil
+	}
+	return h[:]
+}
+
+func (r row) hash(i int) (h session.SecretHash) {
+	copy(h[:], r.blob(i))
+	return h
+}
+
+const getRecord = `SELECT ` + columns + ` FROM sessions WHERE id = ?`
+
+// Get implements [session.Store].
+func (s *Store) Get(ctx context.Context, id session.ID) (session.Record, error) {
+	return read(ctx, s, func(ctx context.Context, c *conn) (session.Record, error) { return get(ctx, c, id) })
+}
+
+func get(ctx context.Context, c *conn, id session.ID) (session.Record, error) {
+	r, err := c.one(ctx, getRecord, id[:])
+	switch {
+	case err != nil:
+		return session.Record{}, err
+	case r == nil:
+		return session.Record{}, refuse(session.ErrNotFound)
+	}
+	return scan(r), nil
+}
+
+const listRecords = `SELECT ` + columns + ` FROM sessions WHERE user_id = ? AND ended_at IS NULL`
+
+// List implements [session.Store].
+func (s *Store) List(ctx context.Context, user session.UserID) ([]session.Record, error) {
+	return read(ctx, s, func(ctx context.Context, c *conn) ([]session.Record, error) { return list(ctx, c, user) })
+}
+
+func list(ctx context.Context, c *conn, user session.UserID) (records []session.Record, err error) {
+	err = c.each(ctx, func(r row) { records = append(records, scan(r)) }, listRecords, string(user))
+	return records, err
+}
+
+const countSessions = `SELECT count(*) FROM sessions
+	WHERE ended_at IS NULL AND last_activity > ? AND renewed_at > ? AND created_at > ?`
+
+// Count implements [session.Store].
+func (s *Store) Count(ctx context.Context, cutoffs session.Cutoffs) (int, error) {
+	return read(ctx, s, func(_ context.Context, c *conn) (int, error) {
+		// ctx itself, for with a million sessions this takes a while.
+		r, err := c.one(ctx, countSessions, micros(cutoffs.Idle), micros(cutoffs.Lifetime), micros(cutoffs.Absolute))
+		if err != nil {
+			return 0, err
+		}
+		return int(r.number(0)), nil
+	})
+}
+
+const (
+	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
+	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
+		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
+		fingerprint, switches_since, switches)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+)
+
+// Create implements [session.Store]. All that may refuse comes before the first
+// write.
+func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created, error) {
+	r := c.Record
+	return write(ctx, s, shardOf(r.UserID), func(t *tx) (created session.Created, err error) {
+		user, err := t.user(r.UserID)
+		if err != nil {
+			return created, err
+		}
+		if c.SignInEpoch != 0 && c.SignInEpoch != user.signInEpoch {
+			return created, refuse(session.ErrConflict)
+		}
+		if taken, err := t.one(sessionExists, r.ID[:]); err != nil {
+			return created, err
+		} else if taken != nil {
+			return created, refuse(session.ErrConflict)
+		}
+		live, err := list(t.ctx, t.conn, r.UserID)
+		if err != nil {
+			return created, err
+		}
+		doomed, err := c.Plan(live)
+		if err != nil {
+			return created, refuse(err)
+		}
+		if r.Rev, err = t.raiseRev(r.UserID); err != nil {
+			return created, err
+		}
+		for _, d := range doomed {
+			by := session.System
+			if d.Reason == session.SignedOut {
+				by = string(r.UserID)
+			}
+			ended, err := t.end(d, by, r.CreatedAt)
+			if err != nil {
+				return created, err
+			}
+			created.Ended = append(created.Ended, ended)
+		}
+		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
+			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
+			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
+			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches))
+		if err != nil {
+			return created, err
+		}
+		r.Epoch = inserted.counter(0)
+		created.Record = r
+		return created, t.publish(changeOf(r))
+	})
+}
+
+// The hour of switches begins anew when it is over.
+const switchPlatform = `UPDATE sessions SET platform_id = ?2, version = version + 1,
+	switches = iif(switches = 0 OR switches_since <= ?3 - 3600000000, 1, switches + 1),
+	switches_since = iif(switches = 0 OR switches_since <= ?3 - 3600000000, ?3, switches_since)
+	WHERE id = ?1 AND ended_at IS NULL AND platform_id <> ?2 RETURNING ` + columns
+
+// SwitchPlatform implements [session.Store].
+func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+	var changed bool
+	r, err := write(ctx, s, shard(id[:2]), func(t *tx) (r session.Record, err error) {
+		if r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at)); err != nil || changed {
+			return r, err
+		}
+		return t.living(id)
+	})
+	if err != nil {
+		return r, false, err
+	}
+	return r, changed, nil
+}
+
+const refreshSession = `UPDATE sessions SET renewed_at = ?3, version = version + 1
+	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
+
+// Refresh implements [session.Store].
+func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (session.Record, error) {
+	return s.guarded(ctx, id, refreshSession, id[:], int64(version), micros(at))
+}
+
+const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, version = version + 1
+	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
+
+// Rotate implements [session.Store].
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
+	return s.guarded(ctx, id, rotateSecret, id[:], int64(version), secret[:], optionalHash(previous))
+}
+
+// guarded makes a change that holds for one version only.
+func (s *Store) guarded(ctx context.Context, id session.ID, query string, args ...any) (session.Record, error) {
+	return write(ctx, s, shard(id[:2]), func(t *tx) (session.Record, error) {
+		r, changed, err := t.change(query, args...)
+		if err != nil || changed {
+			return r, err
+		}
+		if r, err = t.living(id); err == nil {
+			err = refuse(session.ErrConflict)
+		}
+		return session.Record{}, err
+	})
+}
+
+const confirmSecret = `UPDATE sessions SET first_used = ?3, version = version + 1
+	WHERE id = ?1 AND ended_at IS NULL AND secret = ?2 AND first_used IS NULL RETURNING ` + columns
+
+// ConfirmSecret implements [session.Store].
+func (s *Store) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (session.Record, error) {
+	return write(ctx, s, shard(id[:2]), func(t *tx) (session.Record, error) {
+		r, changed, err := t.change(confirmSecret, id[:], secret[:], micros(at))
+		if err != nil || changed {
+			return r, err
+		}
+		return t.living(id)
+	})
+}
+
+const touchSession = `UPDATE sessions SET last_activity = ?2 WHERE id = ?1 AND ended_at IS NULL AND last_activity < ?2`
+
+// touchesAtOnce bounds how long a large Touch holds up other changes.
+const touchesAtOnce = 256
+
+// Touch implements [session.Store]. A long list is several changes: each is only
+// ever a step forward, so that to store some of them does no harm.
+func (s *Store) Touch(ctx context.Context, activity []session.Activity) error {
+	for len(activity) > 0 {
+		some := activity[:min(touchesAtOnce, len(activity))]
+		activity = activity[len(some):]
+		_, err := write(ctx, s, shard(some[0].ID[:2]), func(t *tx) (none struct{}, err error) {
+			for _, a := range some {
+				if err := t.exec(touchSession, a.ID[:], micros(a.At)); err != nil {
+					return none, err
+				}
+			}
+			return none, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change makes a change of one session, if its condition holds.
+func (t *tx) change(query string, args ...any) (session.Record, bool, error) {
+	changed, err := t.one(query, args...)
+	if err != nil || changed == nil {
+		return session.Record{}, false, err
+	}
+	r := scan(changed)
+	return r, true, t.publish(changeOf(r))
+}
+
+// living returns the record, or refuses if there is none or it has ended.
+func (t *tx) living(id session.ID) (session.Record, error) {
+	r, err := get(t.ctx, t.conn, id)
+	if err == nil && !r.EndedAt.IsZero() {
+		return session.Record{}, refuse(&session.EndedError{ID: id, Reason: r.EndReason})
+	}
+	return r, err
+}

@@ -1,0 +1,256 @@
+package sqlitestore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/vedfolnir/session"
+)
+
+// batchLimit bounds how long one commit takes, and so how long others wait for it.
+const batchLimit = 256
+
+// writer is the only goroutine that changes sessions. While it commits, changes
+// gather; the next commit takes them all.
+type writer struct {
+	conn     *conn
+	patience time.Duration // for other processes
+
+	mu      sync.Mutex
+	waiting []*change
+	closed  bool
+	woken   chan struct{}
+	stopped chan struct{}
+}
+
+// change waits for its commit. do may be called twice, if the first transaction
+// is rolled back.
+type change struct {
+	shard uint16
+	do    func(*tx) error
+	err   error
+	done  chan struct{}
+}
+
+// refusal is an answer of the state: the change did nothing, and the others of
+// its batch go on.
+type refusal struct{ answer error }
+
+func (r refusal) Error() string { return r.answer.Error() }
+
+func refuse(answer error) error { return refusal{answer} }
+
+// tx is the transaction of one batch.
+type tx struct {
+	conn      *conn
+	ctx       context.Context // never done: a batch is not its callers'
+	published int
+}
+
+func (t *tx) exec(query string, args ...any) error {
+	_, err := t.conn.exec(t.ctx, query, args...)
+	return err
+}
+
+func (t *tx) one(query string, args ...any) (row, error) { return t.conn.one(t.ctx, query, args...) }
+
+func (t *tx) each(f func(row), query string, args ...any) error {
+	return t.conn.each(t.ctx, f, query, args...)
+}
+
+func (t *tx) user(id session.UserID) (user, error) { return t.conn.user(t.ctx, id) }
+
+// shard is how changes are sorted: the first bytes of the handles of one user are
+// the same, so what lies together is changed together. Changes of one user keep
+// their order.
+func shard(prefix []byte) uint16 { return binary.BigEndian.Uint16(prefix) }
+
+func shardOf(user session.UserID) uint16 {
+	sum := sha256.Sum256([]byte(user))
+	return shard(sum[:])
+}
+
+// write has do done in the next transaction and waits until it is on the disk. If
+// ctx ends before, the wait does, not the change.
+func write[T any](ctx context.Context, s *Store, shard uint16, do func(*tx) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	result := new(T)
+	c := &change{shard: shard, done: make(chan struct{}), do: func(t *tx) (err error) {
+		*result, err = do(t)
+		return err
+	}}
+	if err := s.writer.add(c); err != nil {
+		return none, err
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	if c.err != nil {
+		return none, answer(c.err)
+	}
+	return *result, nil
+}
+
+// answer makes an error presentable: an answer is itself.
+func answer(err error) error {
+	var r refusal
+	if errors.As(err, &r) {
+		return r.answer
+	}
+	return fmt.Errorf("sqlitestore: %w", err)
+}
+
+func startWriter(c *conn, patience time.Duration) *writer {
+	w := &writer{conn: c, patience: patience, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+func (w *writer) add(c *change) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	w.waiting = append(w.waiting, c)
+	w.wake()
+	return nil
+}
+
+func (w *writer) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+// close returns when every change that was asked for has been answered.
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.wake()
+	w.mu.Unlock()
+	<-w.stopped
+}
+
+func (w *writer) run() {
+	defer close(w.stopped)
+	for range w.woken {
+		for {
+			batch, closed := w.take()
+			if len(batch) == 0 && closed {
+				return
+			}
+			if len(batch) == 0 {
+				break
+			}
+			w.commit(batch)
+		}
+	}
+}
+
+func (w *writer) take() (batch []*change, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.waiting), batchLimit)
+	batch, w.waiting = w.waiting[:n:n], w.waiting[n:]
+	return batch, w.closed
+}
+
+// commit answers every change of the batch. If they fail together, each is tried
+// alone, so that one bad change fails alone.
+func (w *writer) commit(batch []*change) {
+	slices.SortStableFunc(batch, func(a, b *change) int { return int(a.shard) - int(b.shard) })
+	err := w.transaction(batch)
+	if err != nil && len(batch) > 1 && !busy(err) {
+		for _, c := range batch {
+			c.settle(w.transaction([]*change{c}))
+		}
+		return
+	}
+	for _, c := range batch {
+		c.settle(err)
+	}
+}
+
+func (c *change) settle(err error) {
+	if err != nil {
+		c.err = err
+	}
+	close(c.done)
+}
+
+// transaction does all of the batch and commits it, or does nothing and says why.
+// The answers of changes are kept with them.
+func (w *writer) transaction(batch []*change) (err error) {
+	t := &tx{conn: w.conn, ctx: context.Background()}
+	if err := w.begin(t); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = t.exec("ROLLBACK") // refused if the engine has rolled back by itself
+		}
+	}()
+	for _, c := range batch {
+		if err := c.attempt(t); err != nil {
+			return err
+		}
+	}
+	if t.published > 0 {
+		if err := t.exec(trim, int64(feedLength)); err != nil {
+			return err
+		}
+	}
+	return t.exec("COMMIT")
+}
+
+// attempt keeps an answer with the change and returns any other error. A panic is
+// the change's own failure, not the end of all others.
+func (c *change) attempt(t *tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	c.err = c.do(t)
+	if _, ok := c.err.(refusal); ok {
+		return nil
+	}
+	return c.err
+}
+
+// begin waits for its turn among processes. SQLite's own wait grows to a tenth of
+// a second between two looks, in which a busy neighbour takes many turns; this one
+// looks often enough to get its share.
+func (w *writer) begin(t *tx) error {
+	deadline := time.Now().Add(w.patience)
+	for {
+		err := t.exec("BEGIN IMMEDIATE")
+		if !busy(err) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(200*time.Microsecond + rand.N(time.Millisecond))
+	}
+}
+
+// busy reports whether another process has its turn.
+func busy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_PROTOCOL)
+}
