@@ -28,6 +28,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	mathrand "math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
@@ -81,6 +82,9 @@ func Run(t *testing.T, open func(t *testing.T) session.Store) {
 			}
 		})
 	}
+	t.Run("Interleave", func(t *testing.T) {
+		Interleave(t, open, 1, 2, mathrand.Uint64())
+	})
 }
 
 func start(t *testing.T, open func(t *testing.T) session.Store) subject {
