@@ -37,7 +37,7 @@ func run(args []string) int {
 	parser := kong.Must(&c, kong.Name("vedfolnir"), kong.Description("A person's session, true in every tab, on every device."), kong.UsageOnError())
 	command, err := parser.Parse(args)
 	if err != nil {
-		return misused(err, c)
+		return misused(err, &c)
 	}
 	if command.Command() == "version" {
 		fmt.Println("vedfolnir", version())
@@ -51,7 +51,7 @@ func run(args []string) int {
 }
 
 // misused reports what kong refused, together with all else that is wrong.
-func misused(err error, c commands) int {
+func misused(err error, c *commands) int {
 	var parse *kong.ParseError
 	if !errors.As(err, &parse) || parse.Context.Command() != "serve" {
 		return fail(exitConfiguration, fmt.Errorf("%w (vedfolnir --help tells more)", err))

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const DefaultDatabase = "sqlite:vedfolnir.db"
 // environment or in the file, by the name in its env tag: a flag wins over the
 // environment, and that over the file.
 type Serve struct {
-	Addr         string   `env:"VEDFOLNIR_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Port 0 takes any free one. Default: ${default}."`
+	Addr         string   `env:"VEDFOLNIR_ADDR" placeholder:"HOST:PORT" help:"Where to listen. Port 0 takes any free one. Default: 127.0.0.1:8080."`
 	Database     string   `env:"VEDFOLNIR_DATABASE" placeholder:"sqlite:FILE" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. Default: sqlite:vedfolnir.db, or a temporary file with --demo."`
 	Demo         bool     `env:"VEDFOLNIR_DEMO" help:"Try it out: people with public passwords, a temporary database, this machine only."`
 	Config       File     `env:"VEDFOLNIR_CONFIG" placeholder:"FILE" help:"Read settings from a file of NAME=VALUE lines: the SESSION_ variables, and the ones named here."`
@@ -32,7 +33,7 @@ type Serve struct {
 	TLSCert      string   `name:"tls-cert" env:"VEDFOLNIR_TLS_CERT" placeholder:"FILE" help:"Serve HTTPS with this certificate (PEM, the whole chain)."`
 	TLSKey       string   `name:"tls-key" env:"VEDFOLNIR_TLS_KEY" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
 	TrustedProxy []string `env:"VEDFOLNIR_TRUSTED_PROXY" placeholder:"ADDRESS" help:"A reverse proxy whose forwarded headers count: an address or a network (10.0.0.0/8). It has to speak HTTPS to people. May be repeated."`
-	LogLevel     string   `env:"VEDFOLNIR_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
+	LogLevel     string   `env:"VEDFOLNIR_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info."`
 
 	DangerousPlainHTTP bool `name:"dangerous-plain-http" env:"VEDFOLNIR_DANGEROUS_PLAIN_HTTP" help:"Serve plain HTTP beyond this machine: whoever is on the way can read every password and take every session."`
 }
@@ -65,6 +66,7 @@ type Database struct {
 // Settings checks everything and tells every mistake.
 func (s Serve) Settings(environ []string) (Settings, error) {
 	var m mistakes
+	s.Addr, s.LogLevel = cmp.Or(s.Addr, "127.0.0.1:8080"), cmp.Or(s.LogLevel, "info")
 	environ, warnings := s.Config.over(environ, &m)
 	out := Settings{Addr: s.Addr, Demo: s.Demo, Warnings: warnings}
 	out.Loopback = s.loopback(&m)

@@ -102,7 +102,7 @@ func (d *Directory) Person(ctx context.Context, id session.UserID) (session.Pers
 	}
 	rows, err := d.db.QueryContext(ctx, `
 		SELECT p.username, p.email, a.id, a.name, a.platform_type, a.instance_url, a.username, a.is_default, a.last_used
-		FROM people p LEFT JOIN platforms a ON a.person_id = p.id AND a.active = 1
+		FROM directory_people p LEFT JOIN directory_platforms a ON a.person_id = p.id AND a.active = 1
 		WHERE p.id = ? AND p.disabled = 0 AND (p.demo = 0 OR ?)
 		ORDER BY a.is_default DESC, a.id`, key, d.config.AllowDemoPeople)
 	if err != nil {

@@ -85,7 +85,7 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string) (sessio
 	defer tx.Rollback()
 	var id int64
 	err = tx.QueryRowContext(ctx, `
-		INSERT INTO people (username, username_key, email, email_key, password, role, demo)
+		INSERT INTO directory_people (username, username_key, email, email_key, password, role, demo)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
 		n.Username, folded(n.Username), n.Email, folded(n.Email), hash, n.Role, n.demo).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -104,7 +104,7 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string) (sessio
 
 func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) error {
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO platforms (person_id, name, platform_type, instance_url, username, is_default)
+		INSERT INTO directory_platforms (person_id, name, platform_type, instance_url, username, is_default)
 		VALUES (?, ?, ?, ?, ?, ?)`, person, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault)
 	return err
 }
@@ -116,7 +116,7 @@ func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	result, err := d.db.ExecContext(ctx, `UPDATE people SET disabled = 1 WHERE id = ?`, key)
+	result, err := d.db.ExecContext(ctx, `UPDATE directory_people SET disabled = 1 WHERE id = ?`, key)
 	if err != nil {
 		return fmt.Errorf("directory: disable person: %w", err)
 	}
@@ -128,7 +128,7 @@ func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
 
 // People counts those who could sign in.
 func (d *Directory) People(ctx context.Context) (n int, err error) {
-	err = d.db.QueryRowContext(ctx, `SELECT count(*) FROM people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
+	err = d.db.QueryRowContext(ctx, `SELECT count(*) FROM directory_people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("directory: count people: %w", err)
 	}

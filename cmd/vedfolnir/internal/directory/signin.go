@@ -32,7 +32,7 @@ func (d *Directory) Find(ctx context.Context, login string) (Account, error) {
 	key := folded(login)
 	var a Account
 	err := d.db.QueryRowContext(ctx, `
-		SELECT id, password, disabled = 0 AND (demo = 0 OR ?) FROM people WHERE username_key = ? OR email_key = ?`,
+		SELECT id, password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE username_key = ? OR email_key = ?`,
 		d.config.AllowDemoPeople, key, key).Scan(&a.row, &a.hash, &a.welcome)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Account{}, fmt.Errorf("directory: find person: %w", err)
@@ -61,7 +61,7 @@ func (d *Directory) Check(ctx context.Context, a Account, password string) error
 func (d *Directory) rehash(ctx context.Context, a Account, password string) {
 	hash, err := d.hasher.hash(ctx, password)
 	if err == nil {
-		_, err = d.db.ExecContext(ctx, `UPDATE people SET password = ? WHERE id = ? AND password = ?`, hash, a.row, a.hash)
+		_, err = d.db.ExecContext(ctx, `UPDATE directory_people SET password = ? WHERE id = ? AND password = ?`, hash, a.row, a.hash)
 	}
 	if err != nil {
 		d.config.Logger.WarnContext(ctx, "directory: cannot store a password's new hash; the next sign-in tries again", "user_id", a.ID, "error", err)

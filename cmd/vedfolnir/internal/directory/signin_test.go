@@ -87,14 +87,14 @@ func TestDemoTwiceChangesNothing(t *testing.T) {
 		if err := open(t, db, directory.Config{AllowDemoPeople: true}).AddDemoPeople(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if people, platforms := count(t, db, "people"), count(t, db, "platforms"); people != 4 || platforms != 4 {
+		if people, platforms := count(t, db, "directory_people"), count(t, db, "directory_platforms"); people != 4 || platforms != 4 {
 			t.Fatalf("%d people and %d platforms, want 4 and 4", people, platforms)
 		}
-		if _, err := db.Exec(`UPDATE people SET email = 'changed@example.com', email_key = 'changed@example.com' WHERE username = 'alex'`); err != nil {
+		if _, err := db.Exec(`UPDATE directory_people SET email = 'changed@example.com', email_key = 'changed@example.com' WHERE username = 'alex'`); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := count(t, db, "people WHERE email = 'changed@example.com'"); n != 1 {
+	if n := count(t, db, "directory_people WHERE email = 'changed@example.com'"); n != 1 {
 		t.Error("the second start set a changed person back")
 	}
 }
@@ -147,7 +147,7 @@ func signIn(t *testing.T, d *directory.Directory, login, password string) (sessi
 
 func hashOf(t *testing.T, db *sql.DB) (hash string) {
 	t.Helper()
-	if err := db.QueryRow(`SELECT password FROM people`).Scan(&hash); err != nil {
+	if err := db.QueryRow(`SELECT password FROM directory_people`).Scan(&hash); err != nil {
 		t.Fatal(err)
 	}
 	return hash

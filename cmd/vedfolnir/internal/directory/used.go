@@ -28,7 +28,7 @@ func (d *Directory) storeUsed(ctx context.Context, batch map[int64]time.Time) er
 	}
 	defer tx.Rollback()
 	for id, at := range batch {
-		_, err := tx.ExecContext(ctx, `UPDATE platforms SET last_used = ?1 WHERE id = ?2 AND last_used < ?1`, at.UnixMicro(), id)
+		_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET last_used = ?1 WHERE id = ?2 AND last_used < ?1`, at.UnixMicro(), id)
 		if err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 }
 
 func (a *App) openDirectory(ctx context.Context) (err error) {
-	a.people, err = directory.Open(ctx, a.store.people, directory.Config{AllowDemoPeople: a.demo, Logger: a.log})
+	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{AllowDemoPeople: a.demo, Logger: a.log})
 	if err != nil {
 		return err
 	}

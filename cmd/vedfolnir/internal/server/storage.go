@@ -2,37 +2,73 @@ package server
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
-	_ "modernc.org/sqlite"
-
-	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
-	"github.com/vedfolnir/session/memstore"
+	"github.com/vedfolnir/session/sqlitestore"
 )
 
+// pingTimeout is how long the database may take before the server is not ready.
+const pingTimeout = 2 * time.Second
+
+// storage is the database, and the folder that goes with it if it is a
+// throw-away one.
 type storage struct {
-	session.Store
-	people    *sql.DB
-	temporary string
+	*sqlitestore.Store
+	where  config.Database
+	path   string
+	folder string // to be removed
 }
 
-func openStorage(ctx context.Context, d config.Database) (*storage, error) {
-	s := &storage{Store: memstore.New()}
-	f, _ := os.MkdirTemp("", "v")
-	s.temporary = f
-	var err error
-	s.people, err = sql.Open("sqlite", "file:"+f+"/x.db?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
-	return s, err
+func openStorage(ctx context.Context, d config.Database) (s *storage, err error) {
+	s = &storage{where: d, path: d.Path}
+	switch {
+	case d.Memory:
+		s.path = ":memory:"
+	case d.Temporary:
+		if s.folder, err = os.MkdirTemp("", "vedfolnir-demo-*"); err != nil {
+			return nil, fmt.Errorf("make a folder for the temporary database: %w", err)
+		}
+		s.path = filepath.Join(s.folder, "vedfolnir.db")
+	}
+	if s.Store, err = sqlitestore.Open(ctx, s.path, sqlitestore.Config{}); err != nil {
+		return nil, errors.Join(err, s.discard())
+	}
+	return s, nil
 }
 
-func (s *storage) ping(ctx context.Context) error { return s.people.PingContext(ctx) }
+// Close also removes what is temporary. It may be called twice.
+func (s *storage) Close() error { return errors.Join(s.Store.Close(), s.discard()) }
 
-func (s *storage) Close() error {
-	return errors.Join(s.Store.Close(), s.people.Close(), os.RemoveAll(s.temporary))
+func (s *storage) discard() error {
+	if s.folder == "" {
+		return nil
+	}
+	return os.RemoveAll(s.folder)
 }
 
-func (s *storage) kept() string { return "It keeps nothing." }
-func (s *storage) lost() string { return "the file " + s.temporary }
+// ping makes the database read something.
+func (s *storage) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	_, err := s.SignInEpoch(ctx, "0")
+	return err
+}
+
+// String says where it is, and whether it stays.
+func (s *storage) String() string {
+	switch {
+	case s.where.Memory:
+		return "in memory"
+	case s.where.Temporary:
+		return "in the temporary file " + s.path
+	}
+	return "in " + s.path
+}
+
+// stays reports whether it is there after the process has ended.
+func (s *storage) stays() bool { return !s.where.Memory && !s.where.Temporary }

@@ -28,19 +28,25 @@ func address(s config.Settings, l net.Listener) string {
 // welcome says where to go, and in a demo who to be.
 func (a *App) welcome(out io.Writer, address string) {
 	if !a.demo {
-		fmt.Fprintf(out, "Vedfolnir serves at %s (Ctrl-C ends it)\n", address)
+		fmt.Fprintf(out, "Vedfolnir serves at %s and keeps its sessions %s. Ctrl-C ends it.\n", address, a.store)
 		return
 	}
-	fmt.Fprintf(out, "\nVedfolnir, a demo. Open\n\n    %s\n\nand be one of these people, each with the password %s:\n\n", address, directory.DemoPassword)
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nVedfolnir, the demo. Open\n\n    %s\n\nand be one of these people; the password of each is %s.\n\n", address, directory.DemoPassword)
 	for i, p := range directory.DemoPeople {
-		fmt.Fprintf(out, "    %-6s  %-18s  %s\n", p.Username, p.Email, demoPeople[i].About)
+		fmt.Fprintf(&b, "    %-6s  %-18s  %s\n", p.Username, p.Email, demoPeople[i].About)
 	}
-	fmt.Fprintf(out, "\n%s Ctrl-C ends it.\n\n", a.store.kept())
+	fate := "is thrown away at the end"
+	if a.store.stays() {
+		fate = "stays there"
+	}
+	fmt.Fprintf(&b, "\nEverything is kept %s and %s. Ctrl-C ends it.\n\n", a.store, fate)
+	io.WriteString(out, b.String())
 }
 
-// farewell says what a demo threw away; otherwise nothing.
+// farewell says what a demo is about to throw away; otherwise nothing.
 func (a *App) farewell() string {
-	if !a.demo || a.store.lost() == "" {
+	if !a.demo || a.store.stays() {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -53,13 +59,16 @@ func (a *App) farewell() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("\nThrown away: %s, %s, and %s.\n",
-		counted(people, "demo person", "demo people"), counted(metrics.Sessions.ActiveSessions, "session", "sessions"), a.store.lost())
+	text := fmt.Sprintf("\nThrown away: %s, %s", counted(people, "person", "people"), counted(metrics.Sessions.ActiveSessions, "live session", "live sessions"))
+	if a.store.where.Temporary {
+		text += " and the file " + a.store.path
+	}
+	return text + ".\n"
 }
 
 func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", n, many))
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -57,6 +57,9 @@ var kinds = map[string]string{
 	".svg": "image/svg+xml",
 }
 
+// Path is where the asset of that name is served; empty: there is none.
+func (a *Assets) Path(name string) string { return a.paths[name] }
+
 func (a *Assets) path(name string) (string, error) {
 	if p, ok := a.paths[name]; ok {
 		return p, nil

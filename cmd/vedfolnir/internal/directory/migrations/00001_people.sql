@@ -2,7 +2,7 @@
 
 -- Ids are never used twice: a session that outlived its person must not open for
 -- whoever comes next.
-CREATE TABLE people (
+CREATE TABLE directory_people (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     username     TEXT    NOT NULL,
     username_key TEXT    NOT NULL UNIQUE, -- as it is compared
@@ -14,9 +14,9 @@ CREATE TABLE people (
     disabled     INTEGER NOT NULL DEFAULT 0 CHECK (disabled IN (0, 1))
 ) STRICT;
 
-CREATE TABLE platforms (
+CREATE TABLE directory_platforms (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    person_id     INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+    person_id     INTEGER NOT NULL REFERENCES directory_people (id) ON DELETE CASCADE,
     name          TEXT    NOT NULL,
     platform_type TEXT    NOT NULL,
     instance_url  TEXT    NOT NULL,
@@ -26,5 +26,5 @@ CREATE TABLE platforms (
     last_used     INTEGER NOT NULL DEFAULT 0 -- microseconds since 1970; 0: never
 ) STRICT;
 
-CREATE INDEX platforms_of_person ON platforms (person_id);
-CREATE UNIQUE INDEX one_default_platform ON platforms (person_id) WHERE is_default = 1;
+CREATE INDEX directory_platforms_of_person ON directory_platforms (person_id);
+CREATE UNIQUE INDEX directory_one_default_platform ON directory_platforms (person_id) WHERE is_default = 1;

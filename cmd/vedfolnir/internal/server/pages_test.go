@@ -1,0 +1,178 @@
+package server
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+)
+
+func TestPagesWorkWithoutScript(t *testing.T) {
+	s := demo(t)
+	desk, phone, other := s.browser(t), s.browser(t), s.browser(t)
+
+	if !desk.signedOut() {
+		t.Fatal("home is shown to nobody")
+	}
+	desk.signIn("alex")
+	desk.sees("My Pixelfed</h1>", "alex@example.com", "This one", "Nowhere else")
+
+	desk.submit("Switch to My Mastodon")
+	desk.sees("My Mastodon</h1>", "You switched the platform")
+
+	phone.signIn("ALEX@example.com")
+	other.signIn("alex")
+	if desk.open("/"); strings.Count(desk.page.body, ">End</button>") != 2 {
+		t.Errorf("not two other sessions:\n%s", desk.page.body)
+	}
+	desk.submit(">End</button>")
+	desk.sees("That session has ended")
+	if !phone.signedOut() && !other.signedOut() {
+		t.Error("neither of the other sessions has ended")
+	}
+	desk.submit("End all others")
+	desk.sees("All your other sessions have ended", "Nowhere else")
+	if !phone.signedOut() || !other.signedOut() {
+		t.Error("the other sessions live")
+	}
+
+	if p := desk.submit("Sign out"); p.path != "/login" {
+		t.Errorf("after signing out: %s", p.path)
+	}
+	if !desk.signedOut() {
+		t.Error("signing out did not sign out")
+	}
+}
+
+func TestOneClickSignsInAsAnyDemoPerson(t *testing.T) {
+	s := demo(t)
+	for _, p := range directory.DemoPeople {
+		b := s.browser(t)
+		b.open("/login")
+		b.submit(`value="` + p.Username + `"`)
+		b.sees(">" + p.Username + "</strong>")
+		if len(p.Platforms) == 0 {
+			b.sees("You have no platforms yet")
+		}
+	}
+}
+
+// Lesson 1: signing in did not survive the request that followed it.
+func TestLesson1_SignInLasts(t *testing.T) {
+	b := demo(t).browser(t)
+	b.signIn("alex")
+	for range 5 {
+		if b.signedOut() {
+			t.Fatal("signed out by the next request")
+		}
+		if p := b.do("GET", "/api/session_state", nil); p.status != 200 || !strings.Contains(p.body, `"username":"alex"`) {
+			t.Fatalf("%d %s", p.status, p.body)
+		}
+	}
+}
+
+func TestSigningInLeadsBack(t *testing.T) {
+	s := demo(t)
+	for next, want := range map[string]string{
+		"/?done=ended": "/", "https://evil.example/": "/", "//evil.example": "/", "/nothing": "/nothing",
+	} {
+		b := s.browser(t)
+		b.open("/login")
+		if p := b.submit(`type="password"`, "username", "sam", "password", directory.DemoPassword, "next", next); p.path != want {
+			t.Errorf("next=%s led to %s, want %s", next, p.path, want)
+		}
+	}
+	b := s.browser(t)
+	b.signIn("sam")
+	if p := b.open("/login?next=/nothing"); p.path != "/nothing" {
+		t.Errorf("the sign-in page is shown to somebody signed in: %s", p.path)
+	}
+}
+
+// What differs from one answer to the next anyway.
+var passing = regexp.MustCompile(`(name="csrf_token" value=")[^"]*|(name="username" type="text" value=")[^"]*`)
+
+func TestUnknownPersonAndWrongPasswordAreAlike(t *testing.T) {
+	s := demo(t)
+	var answers []string
+	for _, name := range []string{"alex", "nobody", "alex@example.com", "nobody@example.com"} {
+		b := s.browser(t)
+		b.open("/login")
+		p := b.submit(`type="password"`, "username", name, "password", "wrong")
+		if p.status != 401 || p.path != "/login" {
+			t.Errorf("%s: %d at %s", name, p.status, p.path)
+		}
+		b.sees("Name or password is wrong.", `value="`+name+`"`)
+		answers = append(answers, passing.ReplaceAllString(p.body, "$1$2"))
+	}
+	for _, a := range answers[1:] {
+		if a != answers[0] {
+			t.Errorf("the answers differ:\n%s\n%s", answers[0], a)
+		}
+	}
+}
+
+func TestDemoPeopleAreStrangersWithoutDemo(t *testing.T) {
+	folder := t.TempDir()
+	s := start(t, inFolder(folder, true), 0)
+	b := s.browser(t)
+	b.signIn("alex")
+	if err := s.App.Close(); err != nil {
+		t.Fatal(err)
+	}
+	earnest := start(t, inFolder(folder, false), 0)
+	b.url = earnest.url
+	if !b.signedOut() {
+		t.Error("a session of the demo is good without it")
+	}
+	if strings.Contains(b.page.body, directory.DemoPassword) {
+		t.Error("the demo's password is on the page")
+	}
+	if p := b.submit(`type="password"`, "username", "alex", "password", directory.DemoPassword); p.status != 401 {
+		t.Errorf("signing in: %d", p.status)
+	}
+}
+
+func TestFormsNeedTheirToken(t *testing.T) {
+	s := demo(t)
+	b, other := s.browser(t), s.browser(t)
+	b.signIn("alex")
+	other.signIn("sam")
+	stolen := hidden.FindStringSubmatch(other.page.body)[2]
+	for _, token := range []string{"", "x", stolen} {
+		for _, form := range []string{"Switch to Work", "Sign out"} {
+			b.open("/")
+			if p := b.submit(form, "csrf_token", token); p.status != 403 {
+				t.Errorf("%s with the token %q: %d", form, token, p.status)
+			}
+		}
+	}
+	if b.open("/"); b.page.path != "/" {
+		t.Error("signed out without a token")
+	}
+	b.sees("My Pixelfed</h1>")
+}
+
+func TestOthersSessionsAndPlatformsCannotBeTouched(t *testing.T) {
+	s := demo(t)
+	alex, sam := s.browser(t), s.browser(t)
+	alex.signIn("alex")
+	sam.signIn("sam")
+	theirs := regexp.MustCompile(`data-session-id="([0-9a-f]+)"`).FindStringSubmatch(sam.page.body)[1]
+	token := hidden.FindStringSubmatch(alex.page.body)[2]
+	for path, fields := range map[string]string{
+		"/sessions/" + theirs + "/end":                   "",
+		"/sessions/00000000000000000000000000000000/end": "",
+		"/sessions/x/end":                                "",
+		"/switch":                                        "&to=4",
+	} {
+		p := alex.do("POST", path, strings.NewReader("csrf_token="+token+fields), "Content-Type", "application/x-www-form-urlencoded")
+		if p.status != 404 {
+			t.Errorf("%s: %d", path, p.status)
+		}
+	}
+	if sam.signedOut() {
+		t.Error("somebody else ended the session")
+	}
+}
