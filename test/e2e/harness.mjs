@@ -1,0 +1,141 @@
+// What the specs stand on: a demo server of their own on a free port, with a
+// database of its own, and Debian's Chromium. Nothing is left behind.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const BINARY = resolve(import.meta.dirname, '../../bin/vedfolnir');
+const PATIENCE = 15_000;
+
+// Chromium would otherwise look for its makers' hosts at every start.
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+// Whatever was started, the last first.
+const started = [];
+after(async () => {
+  while (started.length) await started.pop()();
+});
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A demo server; `env` holds SESSION_* settings. It can be killed and started again on its database. */
+export class Server {
+  #process;
+  #folder;
+
+  static async start(env = {}) {
+    const server = new Server();
+    server.env = env;
+    server.#folder = await mkdtemp(join(tmpdir(), 'vedfolnir-e2e-'));
+    server.database = join(server.#folder, 'demo.db');
+    server.port = await freePort();
+    server.url = `http://127.0.0.1:${server.port}`;
+    await server.up();
+    started.push(() => server.#end());
+    return server;
+  }
+
+  async up() {
+    this.output = '';
+    this.#process = spawn(BINARY, ['serve', '--demo', '--addr', `127.0.0.1:${this.port}`, '--database', `sqlite:${this.database}`], {
+      env: { PATH: process.env.PATH, HOME: this.#folder, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const pipe of [this.#process.stdout, this.#process.stderr]) pipe.on('data', (text) => (this.output += text));
+    await until(async () => {
+      if (this.#process.exitCode !== null) throw new Error(`the server ended:\n${this.output}`);
+      return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok;
+    }, () => `the server is not ready:\n${this.output}`);
+  }
+
+  /** Without a word, as a crash does. */
+  async kill(signal = 'SIGKILL') {
+    const ended = once(this.#process, 'exit');
+    this.#process.kill(signal);
+    await ended;
+  }
+
+  async #end() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) await this.kill('SIGTERM');
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A browser process of its own. */
+export async function browser() {
+  const b = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  started.push(() => b.close());
+  return b;
+}
+
+/** Signs in on the page, as a person does, and returns the tab. */
+export async function signIn(context, server, name = 'alex') {
+  const tab = await openTab(context, `${server.url}/login`);
+  await tab.fill('#username', name);
+  await tab.fill('#password', 'vedfolnir-demo');
+  await tab.click('button.main');
+  await tab.waitForURL(`${server.url}/`);
+  return tab;
+}
+
+/** Opens a tab that keeps a list of the session's events in `heard`. */
+export async function openTab(context, url) {
+  const tab = await context.newPage();
+  tab.setDefaultTimeout(PATIENCE);
+  await tab.addInitScript(() => {
+    window.heard = [];
+    for (const name of ['sessionStateChanged', 'platformSwitched', 'sessionExpired', 'sessionExpiring', 'sessionSyncStatus']) {
+      window.addEventListener(name, (event) => window.heard.push({ name, detail: structuredClone(event.detail), at: Date.now() }));
+    }
+  });
+  await tab.goto(url);
+  return tab;
+}
+
+/** Several tabs of one session, all of them live. */
+export async function tabs(context, server, count) {
+  const list = [await signIn(context, server)];
+  while (list.length < count) list.push(await openTab(context, `${server.url}/`));
+  await Promise.all(list.map(live));
+  return list;
+}
+
+export const live = (tab) => status(tab, 'live');
+
+/** Waits until the tab's last word on its connection is `want`. */
+export const status = (tab, want) =>
+  tab.waitForFunction((wanted) => window.heard.findLast((e) => e.name === 'sessionSyncStatus')?.detail.status === wanted, want);
+
+export const shown = (tab) => tab.textContent('h1[data-session-platform]');
+
+/** Waits until the tab shows that platform. */
+export const shows = (tab, name) =>
+  tab.waitForFunction((wanted) => document.querySelector('h1[data-session-platform]')?.textContent === wanted, name);
+
+/** The button of a platform. */
+export const switchTo = (tab, name) => tab.click(`button[aria-label=${JSON.stringify(`Switch to ${name}`)}]`);
+
+export const heard = (tab, name) => tab.evaluate((wanted) => window.heard.filter((e) => e.name === wanted), name);
+
+/** Asks until the answer is yes. */
+export async function until(ask, complaint) {
+  const end = Date.now() + PATIENCE;
+  while (!(await ask())) {
+    if (Date.now() > end) throw new Error(typeof complaint === 'function' ? complaint() : complaint);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
