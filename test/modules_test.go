@@ -97,6 +97,7 @@ var allowed = map[string][]string{
 	"storetest":                        {"."},
 	"bustest":                          {".", "memstore"},
 	"dbscope":                          {},
+	"sessiontest":                      {".", "memstore", "membus", "sessionhttp"},
 	"sessionhttp":                      {"."},
 	"sqlitestore":                      {"."},
 	"web":                              {},
@@ -116,6 +117,7 @@ var forbidden = map[string][]string{
 	"memstore":    {"net/http", "database/sql"},
 	"membus":      {"net/http", "database/sql"},
 	"sqlitestore": {"net/http"},
+	"sessiontest": {".", "memstore", "membus", "sessionhttp"},
 	"sessionhttp": {"database/sql"},
 }
 
