@@ -31,7 +31,6 @@ type App struct {
 	handler  http.Handler
 	demo     bool
 	draining atomic.Bool
-	work     work
 }
 
 // New opens the database, making it and the keys if they are not there, and

@@ -3,7 +3,7 @@
 // the right order.
 //
 // Beginning: the address is taken first, so that a server that cannot listen has
-// made nothing. Ending: readiness goes off, the listener closes, streams end (the
-// browser reconnects, to the next server), requests under way finish or are cut
+// made nothing. Ending: readiness goes off, streams end (the browser reconnects,
+// to the next server), the listener closes, requests under way finish or are cut
 // off after a while, what waits to be stored is stored, and the database closes.
 package server

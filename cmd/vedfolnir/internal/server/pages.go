@@ -64,7 +64,7 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 		a.sessions.Error(w, r, err)
 		return
 	}
-	page := ui.Home{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")]}
+	page := ui.Home{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")], Stamp: c.Stamp()}
 	names := map[session.PlatformID]string{}
 	now := a.manager.Now()
 	for _, p := range c.Platforms() {

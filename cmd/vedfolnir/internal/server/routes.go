@@ -3,7 +3,6 @@ package server
 import (
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
@@ -26,7 +25,7 @@ func (a *App) routes() http.Handler {
 		case a.pages.Assets().Has(path):
 			a.pages.Assets().ServeHTTP(w, r)
 		default:
-			a.work.count(pages, w, r)
+			pages.ServeHTTP(w, r)
 		}
 	})
 	if a.demo {
@@ -96,6 +95,3 @@ func (a *App) notFromHere(w http.ResponseWriter, r *http.Request) {
 		Words:  "This is a demo with public passwords. It answers only to browsers on its own machine, at the address it printed when it started.",
 	})
 }
-
-// isStream reports whether the request stays open until somebody leaves.
-func isStream(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/session/events") }

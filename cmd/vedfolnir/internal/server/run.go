@@ -17,10 +17,8 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10 // bytes; more is answered with 431
-	// finishTimeout is how long requests under way may take to finish, and
-	// streamTimeout how long streams may take after that.
+	// finishTimeout is how long requests under way may take to finish.
 	finishTimeout = 10 * time.Second
-	streamTimeout = 3 * time.Second
 )
 
 // Run serves until ctx is done, and then ends in order. What a person at a
@@ -39,7 +37,10 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	err = app.serve(ctx, s, listener)
 	farewell := app.farewell() // before the sessions are gone
 	err = errors.Join(err, app.Close())
-	fmt.Fprint(out, farewell)
+	if err == nil {
+		log.Info("ended")
+	}
+	io.WriteString(out, farewell)
 	return err
 }
 
@@ -67,22 +68,17 @@ func (a *App) serve(ctx context.Context, s config.Settings, listener net.Listene
 	return a.drain(server)
 }
 
-// drain lets what is under way finish. Streams are ended by the manager, after
-// everybody else: its Close also stores the activity of those requests.
+// drain tells streams to reconnect and lets what is under way finish. What is
+// left to store is stored by Close.
 func (a *App) drain(server *http.Server) error {
-	a.log.Info("ending: no new requests, those under way may finish", "within", finishTimeout.String())
+	a.log.Info("ending: no new requests; those under way may finish", "within", finishTimeout.String())
 	a.draining.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout+streamTimeout)
+	a.manager.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 	defer cancel()
-	down := make(chan error, 1)
-	go func() { down <- server.Shutdown(ctx) }()
-	finish, done := context.WithTimeout(ctx, finishTimeout)
-	a.work.finish(finish)
-	done()
-	err := a.manager.Close()
-	if errDown := <-down; errDown != nil {
-		a.log.Warn("requests under way were cut off", "error", errDown)
-		err = errors.Join(err, server.Close())
+	if err := server.Shutdown(ctx); err != nil {
+		a.log.Warn("requests under way were cut off", "error", err)
+		return server.Close()
 	}
-	return err
+	return nil
 }

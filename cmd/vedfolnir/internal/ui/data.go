@@ -26,6 +26,7 @@ type DemoPerson struct {
 type Home struct {
 	Frame
 	Notice    string
+	Stamp     session.Stamp    // what the page shows is as of
 	Current   session.Platform // zero: none
 	Platforms []Platform
 	Session   Session

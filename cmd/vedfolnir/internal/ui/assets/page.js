@@ -1,0 +1,122 @@
+// What a page gains by script; without it everything works, one page load later.
+// The session client fills the elements with data-session attributes; this keeps
+// the rest of the page in step with it.
+(() => {
+  'use strict';
+
+  // --- messages, also for the session client's errors ---
+
+  const toasts = document.querySelector('[data-toasts]');
+
+  function showNotification(message, type = 'info', action) {
+    const toast = document.createElement('div');
+    toast.className = 'toast';
+    toast.dataset.type = type;
+    toast.append(Object.assign(document.createElement('p'), { textContent: message }));
+    const close = () => toast.remove();
+    if (action) {
+      const button = Object.assign(document.createElement('button'), { type: 'button', textContent: action.text });
+      button.addEventListener('click', () => { close(); action.run(); });
+      toast.append(button);
+    } else {
+      setTimeout(close, 6000);
+    }
+    toasts.replaceChildren(...[...toasts.children].slice(-2), toast);
+  }
+  window.errorHandler ??= { showNotification };
+
+  // --- times in the reader's own zone, and by now ---
+
+  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+  const dayAndClock = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+
+  function local(date) {
+    const today = date.toDateString() === new Date().toDateString();
+    return (today ? clock : dayAndClock).format(date);
+  }
+
+  function span(minutes) {
+    const days = Math.floor(minutes / 1440);
+    const hours = Math.floor(minutes / 60) % 24;
+    if (days >= 2) return hours ? `${days} days ${hours} h` : `${days} days`;
+    const allHours = days * 24 + hours;
+    if (!allHours) return `${minutes} min`;
+    return minutes % 60 ? `${allHours} h ${minutes % 60} min` : `${allHours} h`;
+  }
+
+  function relative(ms) {
+    const minutes = Math.floor(Math.abs(ms) / 60000);
+    if (!minutes) return ms > 0 ? 'in less than a minute' : 'just now';
+    return ms > 0 ? `in ${span(minutes)}` : `${span(minutes)} ago`;
+  }
+
+  function showTimes() {
+    for (const time of document.querySelectorAll('time')) {
+      const date = new Date(time.dateTime);
+      const text = 'clock' in time.dataset ? local(date) : relative(date - Date.now());
+      if (time.textContent !== text) time.textContent = text;
+      time.title = date.toLocaleString();
+    }
+  }
+  showTimes();
+  setInterval(showTimes, 20000);
+
+  // --- the lists, when the session or another one of the person's changed ---
+
+  const stampOf = (page) => page.querySelector('[data-stamp]')?.dataset.stamp;
+  let wanted = stampOf(document);
+  let timer;
+
+  function replace(part, fresh) {
+    const held = part.contains(document.activeElement) && document.activeElement;
+    part.replaceWith(fresh);
+    if (!held) return;
+    const label = held.getAttribute('aria-label');
+    const heir = label && fresh.querySelector(`[aria-label="${CSS.escape(label)}"]`);
+    (heir || document.getElementById('main')).focus();
+  }
+
+  async function refresh() {
+    if (!wanted || wanted === stampOf(document) || document.visibilityState === 'hidden') return;
+    const answer = await fetch('/', { headers: { Accept: 'text/html' } }).catch(() => undefined);
+    if (!answer?.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    if (!stampOf(page)) return;
+    for (const part of document.querySelectorAll('[data-part]')) {
+      const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (fresh) replace(part, document.adoptNode(fresh));
+    }
+    wanted = stampOf(document);
+    showTimes();
+  }
+
+  function refreshSoon() {
+    clearTimeout(timer);
+    timer = setTimeout(refresh, 150);
+  }
+
+  if (stampOf(document)) {
+    window.addEventListener('sessionStateChanged', ({ detail }) => {
+      wanted = detail?.stamp ?? wanted;
+      refreshSoon();
+    });
+    document.addEventListener('visibilitychange', refreshSoon);
+  }
+
+  // --- the platform and the end, at once ---
+
+  window.addEventListener('platformSwitched', ({ detail }) => {
+    for (const item of document.querySelectorAll('[data-platform-id]')) {
+      if (item.dataset.platformId === String(detail.platformId)) item.setAttribute('aria-current', 'true');
+      else item.removeAttribute('aria-current');
+    }
+    document.title = `${detail.platformName} – Vedfolnir`;
+    showNotification(`You are now acting as ${detail.platformName}.`);
+  });
+
+  window.addEventListener('sessionExpiring', ({ detail }) => {
+    const message = `You will be signed out in about ${span(Math.max(1, Math.round(detail.secondsLeft / 60)))}.`;
+    const stay = { text: 'Stay signed in', run: () => window.sessionSync?.refresh().catch(() => showNotification('That did not work. Please try again.', 'error')) };
+    showNotification(message, 'warning', detail.canExtend ? stay : undefined);
+  });
+})();
