@@ -57,3 +57,12 @@ CREATE TABLE session_feed (
 	ended     INTEGER NOT NULL,
 	directory INTEGER NOT NULL
 ) STRICT;
+
+-- The store itself removes only ended sessions. A live row that somebody deletes
+-- by hand has to be heard of all the same, or nodes would go on remembering it.
+-- +goose StatementBegin
+CREATE TRIGGER sessions_deleted_alive AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL BEGIN
+	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
+	SELECT OLD.user_id, rev, OLD.id, OLD.version + 1, 1, 0 FROM session_users WHERE id = OLD.user_id;
+END;
+-- +goose StatementEnd
