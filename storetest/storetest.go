@@ -17,7 +17,8 @@
 //   - An ended session is an [*session.EndedError], even to a change whose guard
 //     does not hold either.
 //   - One call of [session.Store.Changes] returns everything that was acknowledged
-//     before it and after the cursor, or a Gap: a lease is renewed by it.
+//     before it and after the cursor, or a Gap: a lease is renewed by it. One answer
+//     tells nothing twice; another may tell it again.
 //   - A context that is over is an error, though the change may have happened.
 //   - After Close every method but Close fails, and not with one of the answers
 //     that mean something.
