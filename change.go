@@ -83,7 +83,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Tok
 			ID: id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
 			CreatedAt: now, RenewedAt: now, AuthenticatedAt: now, LastActivity: now,
 		},
-		Client: req.Client, Secret: token.hash(),
+		Client: req.Client.storable(), Secret: token.hash(),
 	}
 	if !m.config.Security.NoFingerprinting {
 		r.Fingerprint = fingerprint(m.marks[0], req.Client)

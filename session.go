@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -66,6 +67,18 @@ type Client struct {
 	UserAgent string `json:"user_agent"`
 	IPAddress string `json:"ip_address"`
 	Language  string `json:"-"` // Accept-Language
+}
+
+// storable keeps what a stranger sent within what every database takes: valid
+// UTF-8 without NUL, and not endless.
+func (c Client) storable() Client {
+	for _, s := range []*string{&c.UserAgent, &c.IPAddress, &c.Language} {
+		if len(*s) > 512 {
+			*s = (*s)[:512]
+		}
+		*s = strings.ReplaceAll(strings.ToValidUTF8(*s, ""), "\x00", "")
+	}
+	return c
 }
 
 // Record is a session with all that only stores and the manager may see.

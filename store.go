@@ -17,9 +17,13 @@ import (
 //     [ErrNotFound] for a missing row, [*EndedError] with the stored reason for
 //     an ended one, [ErrConflict] for a guard that no longer holds. Nothing ever
 //     brings an ended session back: no upsert, every change says "and not ended".
+//     That it has ended is answered before a guard that fails too.
 //   - Any other error means that the store could not tell. The change may have
 //     happened, above all if ctx was cancelled while it was waiting: giving up
 //     abandons the wait, not the change.
+//   - A ctx that is over already, and a closed store, are such errors and change
+//     nothing.
+//   - Ids are compared byte for byte.
 //   - Times are handed in, in UTC with microseconds; a store never asks a clock.
 //     It compares and returns them exactly.
 //   - Returned records are the caller's own and carry the current Epoch and Rev.
@@ -40,7 +44,8 @@ type Store interface {
 	// Create locks the user's row (making it if need be), refuses with
 	// ErrConflict if c.SignInEpoch is not 0 and not the user's, hands all the
 	// user's records that have not ended to [Creation.Plan], ends those that it
-	// names, inserts c.Record, and raises the user's rev by one. An error of Plan
+	// names at c.Record.CreatedAt (a replaced one by the user, any other by
+	// [System]), inserts c.Record, and raises the user's rev by one. An error of Plan
 	// is returned as it is and changes nothing. A handle that exists is
 	// ErrConflict.
 	Create(ctx context.Context, c Creation) (Created, error)
@@ -69,7 +74,8 @@ type Store interface {
 
 	// End locks the user's row, ends the sessions that e names and that have not
 	// ended, raises their versions by one, and the user's rev by one if there were
-	// any or if e raises the epoch of sign-ins. It returns the records it ended,
+	// any or if e raises the epoch of sign-ins (which alone is a change of the
+	// user's row in the feed). It returns the records it ended,
 	// and an empty slice if there were none, which is no error.
 	End(ctx context.Context, e Ending) ([]Record, error)
 
@@ -87,8 +93,9 @@ type Store interface {
 	// in the feed as one of the directory, and returns the new rev.
 	RaiseRev(ctx context.Context, user UserID) (uint64, error)
 
-	// Changes returns what was committed after the cursor, oldest first, each
-	// change at least once and in an order that keeps that of every session. A
+	// Changes returns all that was committed after the cursor and before the call,
+	// oldest first, each change at least once and in an order that keeps that of
+	// every session. A
 	// late commit never slips under a returned cursor. Cursor 0 asks for the
 	// present end of the feed and returns no changes. A store keeps at least the
 	// last ten thousand changes; a cursor from before that, or one it cannot

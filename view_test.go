@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
@@ -199,6 +200,18 @@ func TestLesson22_FingerprintsSurviveARestartWithTheKey(t *testing.T) {
 	c, _ = signIn(t, off, "2")
 	if r, err := store.Get(t.Context(), c.Session.ID); err != nil || r.Fingerprint != "" {
 		t.Errorf("switched off, and yet taken: %q, %v", r.Fingerprint, err)
+	}
+}
+
+func TestWhatAClientSaysOfItselfIsStorable(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	_, _, err := m.Create(t.Context(), session.CreateRequest{UserID: "1", Client: session.Client{UserAgent: "a\xff\x00b" + strings.Repeat("ü", 1000)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := m.List(t.Context(), "1")
+	if err != nil || !utf8.ValidString(list[0].Client.UserAgent) || len(list[0].Client.UserAgent) > 512 || !strings.HasPrefix(list[0].Client.UserAgent, "abü") {
+		t.Errorf("%q, %v", list[0].Client.UserAgent, err)
 	}
 }
 

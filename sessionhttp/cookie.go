@@ -104,15 +104,7 @@ func isLoopback(host string) bool {
 // client describes who sent r: the connection's address, or what the nearest
 // trusted proxies say of it.
 func (h *Handler) client(r *http.Request) session.Client {
-	return session.Client{UserAgent: limited(r.UserAgent()), IPAddress: h.address(r), Language: limited(r.Header.Get("Accept-Language"))}
-}
-
-// limited keeps a header that is stored within reason.
-func limited(s string) string {
-	if len(s) > 512 {
-		return strings.ToValidUTF8(s[:512], "")
-	}
-	return s
+	return session.Client{UserAgent: r.UserAgent(), IPAddress: h.address(r), Language: r.Header.Get("Accept-Language")}
 }
 
 func (h *Handler) address(r *http.Request) string {
