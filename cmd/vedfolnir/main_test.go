@@ -3,9 +3,16 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -333,6 +340,61 @@ func TestHeadersThatAreTooLargeAreRefused(t *testing.T) {
 	if w.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d, want 431", w.StatusCode)
 	}
+}
+
+// Over TLS the cookie is bound to this very host, and browsers are told to come
+// back by TLS only.
+func TestTLS(t *testing.T) {
+	folder := t.TempDir()
+	roots := certificate(t, folder)
+	p := launch(t, folder, nil, "--demo", "--tls-cert=cert.pem", "--tls-key=key.pem")
+	if !strings.HasPrefix(p.url, "https://") {
+		t.Fatalf("it says it is at %s", p.url)
+	}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	w, err := c.Get(p.url + "/login")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Body.Close()
+	if got := w.Header.Get("Strict-Transport-Security"); got != "max-age=31536000; includeSubDomains" {
+		t.Errorf("Strict-Transport-Security: %q", got)
+	}
+	for _, cookie := range w.Cookies() {
+		if !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly {
+			t.Errorf("cookie %s", cookie)
+		}
+	}
+}
+
+// certificate writes one for 127.0.0.1 that signed itself.
+func certificate(t *testing.T, folder string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, content := range map[string][]byte{"cert.pem": encoded, "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(encoded)
+	return roots
 }
 
 func TestVersion(t *testing.T) {

@@ -105,6 +105,14 @@
 
   // --- the platform and the end, at once ---
 
+  // The form would do the same, with a new page.
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (form.getAttribute('action') !== '/switch' || !window.sessionSync?.isInitialized) return;
+    event.preventDefault();
+    window.sessionSync.switchPlatform(form.elements.to.value).catch(() => form.submit());
+  });
+
   window.addEventListener('platformSwitched', ({ detail }) => {
     for (const item of document.querySelectorAll('[data-platform-id]')) {
       if (item.dataset.platformId === String(detail.platformId)) item.setAttribute('aria-current', 'true');
