@@ -6,5 +6,7 @@ export default defineConfig({
     environmentOptions: { happyDOM: { url: 'http://localhost/dashboard' } },
     include: ['test/**/*.test.ts'],
     restoreMocks: true,
+    // The clock in the tests is faked; only a busy machine makes them slow.
+    testTimeout: 60_000,
   },
 });

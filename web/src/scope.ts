@@ -43,12 +43,13 @@ export function every(scope: Scope, ms: number, work: () => void): Stop {
 /** Resolves after `ms`, or as soon as the signal is aborted. */
 export function pause(scope: Scope, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const cancel = after(scope, ms, resolve);
-    signal?.addEventListener('abort', () => {
+    const finish = () => {
       cancel();
+      unhear();
       resolve();
-    });
+    };
+    const cancel = after(scope, signal?.aborted ? 0 : ms, finish);
+    const unhear = listen(signal, ['abort'], finish);
   });
 }
 

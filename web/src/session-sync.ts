@@ -362,6 +362,7 @@ export class SessionSync {
     this.#announce = this.#fresh = false;
     const era = this.#era;
     const began = (this.#heardAt = this.#scope.Date.now());
+    const marker = readMarker(this.#scope);
     try {
       const answer = await this.#readState(fresh);
       const at = (this.lastSyncTime = this.#heardAt = this.#scope.Date.now());
@@ -382,7 +383,11 @@ export class SessionSync {
           this.#hear(state, { source: 'fetch', kind: 'state', at, announce });
         }
       }
-      writeMarker(this.#scope, this.#view?.state.stamp, this.tabId);
+      const stamp = this.#view?.state.stamp;
+      const written = readMarker(this.#scope);
+      // What another tab wrote while this answer was on its way may be news.
+      if (written === marker || written === stamp) writeMarker(this.#scope, stamp, this.tabId);
+      else this.#glance();
       if (this.#status === 'polling') this.#warn();
       return { answered: true, state: this.#view?.state ?? null };
     } catch (thrown) {
@@ -524,8 +529,9 @@ export class SessionSync {
         if (!this.#inCharge && this.#view) this.#setStatus(message.status);
         return;
       case 'active':
+        if (!this.#leading) return;
         this.#acted = true;
-        if (this.#leading) this.#heartbeat();
+        this.#heartbeat();
     }
   }
 
@@ -557,11 +563,10 @@ export class SessionSync {
     const marker = readMarker(this.#scope);
     const behind = () => this.#view && marker !== (this.#view.state.stamp ?? null);
     if (!behind() || marker === this.#glanced) return;
-    this.#glanced = marker;
-    after(this.#scope, MESSAGE_DELAY, () => {
-      if (this.#running && behind() && marker === readMarker(this.#scope)) {
-        void this.#ask({ announce: false });
-      }
+    after(this.#scope, MESSAGE_DELAY, async () => {
+      if (!this.#running || !behind() || marker !== readMarker(this.#scope)) return;
+      const { answered } = await this.#ask({ announce: false });
+      if (answered) this.#glanced = marker;
     });
   }
 
@@ -664,9 +669,9 @@ export class SessionSync {
   }
 
   #raise(error: unknown): void {
-    const { reportError, ErrorEvent } = this.#scope;
-    if (reportError) return reportError.call(this.#scope, error);
-    this.#scope.dispatchEvent(new ErrorEvent('error', { error, message: String(error) }));
+    const scope = this.#scope;
+    if (scope.reportError) return scope.reportError(error);
+    scope.dispatchEvent(new scope.ErrorEvent('error', { error, message: String(error) }));
   }
 
   #tell(source: Heard['source'], kind: string, stamp: string | undefined, sentAt?: number): void {

@@ -1,4 +1,4 @@
-import { after, attempt, type Scope } from './scope.js';
+import { after, attempt, listen, type Scope } from './scope.js';
 
 const KINDS = ['state', 'platform_switched', 'sessions_changed', 'expiring', 'ended'] as const;
 export type StreamKind = (typeof KINDS)[number];
@@ -23,13 +23,14 @@ export function readStream(
     const source = new scope.EventSource(`/api/session/events${query}`);
     const finish = (ended: boolean) => {
       cancel();
+      unhear();
       source.close();
       resolve(ended);
     };
     const fail = () => finish(false);
     // A proxy that buffers neither opens the stream nor breaks it.
     const cancel = after(scope, OPEN_WITHIN, fail);
-    signal.addEventListener('abort', fail);
+    const unhear = listen(signal, ['abort'], fail);
     source.addEventListener('error', fail);
     source.addEventListener('open', () => {
       cancel();

@@ -21,19 +21,22 @@ export interface Duty {
   status(status: SyncStatus): void;
 }
 
-const SHORT_LIVED = 10_000;
 const STRIKES = 3;
 const TRY_AGAIN = 30;
 
-/** Asks until the server answers: soon again, but never in step with everybody else. */
+/**
+ * Asks until the server answers: soon again, but never in step with everybody else. Resolves to
+ * the number of failures.
+ */
 export async function insist(
   scope: Scope,
   ask: Duty['ask'],
-  signal?: AbortSignal,
-): Promise<void> {
-  for (let failures = 0; !signal?.aborted; failures++) {
+  signal: AbortSignal,
+): Promise<number> {
+  for (let failures = 0; ; failures++) {
+    if (signal.aborted) return failures;
     const { answered, retryAfter = 0 } = await ask();
-    if (answered) return;
+    if (answered) return failures;
     await pause(scope, Math.max(backoff(failures), retryAfter), signal);
   }
 }
@@ -57,7 +60,8 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
       (kind, data) => duty.hear(kind, data),
     );
     if (!ended && !signal.aborted) duty.status('reconnecting');
-    return scope.Date.now() - opened >= SHORT_LIVED;
+    // One that lives shorter than the interval is worse than polling.
+    return scope.Date.now() - opened >= duty.interval;
   };
   const poll = async () => {
     duty.status('polling');
@@ -66,7 +70,8 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
   };
 
   void (async () => {
-    let strikes = streams ? 0 : Infinity;
+    const start = streams ? 0 : Infinity;
+    let strikes = start;
     for (let round = 1; !signal.aborted; round++) {
       if (strikes < STRIKES || (streams && round % TRY_AGAIN === 0)) {
         strikes = (await stream()) ? 0 : strikes + 1;
@@ -74,7 +79,8 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
       } else {
         await poll();
       }
-      await insist(scope, () => duty.ask(), signal);
+      // While the server is away, no stream is to blame.
+      if (await insist(scope, () => duty.ask(), signal)) strikes = Math.min(strikes, start);
     }
   })();
   return () => over.abort();
