@@ -125,7 +125,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 	found, err := h.authenticate(c.r)
 	if err != nil {
 		c.refusal = err
-		if !e.public || errors.Is(err, session.ErrUnavailable) {
+		if !e.public || !isSignedOut(err) {
 			return err
 		}
 	} else {

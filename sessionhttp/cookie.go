@@ -60,7 +60,7 @@ func (h *Handler) token(r *http.Request) (t session.Token, presented bool, err e
 	return t, true, err
 }
 
-// setCookie is called by sign-in and sign-out alone; a zero token clears.
+// setCookie is called by sign-in, rotation and sign-out alone; a zero token clears.
 func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token) {
 	c := h.newCookie(r, "")
 	if t == (session.Token{}) {
@@ -84,9 +84,10 @@ func (h *Handler) newCookie(r *http.Request, suffix string) *http.Cookie {
 	return c
 }
 
-// mayCarryToken reports whether a token may be sent in answer to r.
+// mayCarryToken reports whether a token may be sent in answer to r. The host alone
+// is the client's own word.
 func (h *Handler) mayCarryToken(r *http.Request) bool {
-	return h.secure(r) || h.config.DangerouslyAllowPlainHTTP || isLoopback(r.Host)
+	return h.secure(r) || h.config.DangerouslyAllowPlainHTTP || isLoopback(r.Host) && remoteAddr(r).IsLoopback()
 }
 
 func isLoopback(host string) bool {
@@ -109,28 +110,35 @@ func (h *Handler) client(r *http.Request) session.Client {
 
 func (h *Handler) address(r *http.Request) string {
 	remote := remoteAddr(r)
+	if !remote.IsValid() {
+		return ""
+	}
 	if !h.trusts(remote) {
 		return remote.String()
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop := parseAddr(strings.TrimSpace(hops[i]))
+		if !hop.IsValid() {
 			break // what a proxy did not write is nobody's word
 		}
-		if remote = hop.Unmap(); !h.trusts(remote) {
+		if remote = hop; !h.trusts(remote) {
 			break
 		}
 	}
 	return remote.String()
 }
 
-func remoteAddr(r *http.Request) netip.Addr {
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+// remoteAddr is the zero Addr for a unix socket, which has none.
+func remoteAddr(r *http.Request) netip.Addr { return parseAddr(r.RemoteAddr) }
+
+// parseAddr reads an address with or without a port: some proxies write one.
+func parseAddr(text string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
 		return ap.Addr().Unmap()
 	}
-	a, _ := netip.ParseAddr(r.RemoteAddr) // a unix socket has none: the zero Addr
-	return a
+	a, _ := netip.ParseAddr(text)
+	return a.Unmap()
 }
 
 func (h *Handler) fromTrustedProxy(r *http.Request) bool {

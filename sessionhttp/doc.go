@@ -4,8 +4,8 @@
 //
 // # What it promises
 //
-//   - Set-Cookie is sent by sign-in and sign-out, and by nothing else. The token
-//     is in that header and nowhere else.
+//   - The session's cookie is set by sign-in, rotation and sign-out, and by nothing
+//     else. The token is in Set-Cookie and nowhere else.
 //   - A store that does not answer is 503 with Retry-After, and no cookie is
 //     cleared for it. A session that has ended is 401 and tells why. Nothing under
 //     the API's path ever redirects.

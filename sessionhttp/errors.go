@@ -9,6 +9,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -159,6 +160,9 @@ func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	header := w.Header()
 	noStore(header)
+	for _, name := range [...]string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
+		header.Del(name) // of the answer that was not to be
+	}
 	if p.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
@@ -212,9 +216,9 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// wantsJSON: the API always, and whoever asks for it.
+// wantsJSON: the API always, and whoever sends JSON or asks for it.
 func (h *Handler) wantsJSON(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, h.config.BasePath+"/") || r.URL.Path == h.config.BasePath ||
+	return h.isAPI(r) || isJSON(r) ||
 		strings.Contains(r.Header.Get("Accept"), "application/json") ||
 		r.Header.Get("X-Requested-With") == "XMLHttpRequest"
 }
@@ -240,7 +244,7 @@ func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
-			h.Error(w, r, fmt.Errorf("panic: %v", v))
+			h.Error(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 		}()
 		next.ServeHTTP(w, r)
 	})

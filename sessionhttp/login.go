@@ -35,6 +35,30 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 	return &c, nil
 }
 
+// Rotate gives the browser a new token for the session it has: after a change of
+// password, or another proof of who the person is. What the old token's other
+// holders see is told at [session.Manager.Rotate]. [session.ErrConflict]: another
+// tab did so at the same moment, and no cookie was set.
+func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Context, error) {
+	if !h.mayCarryToken(r) {
+		return nil, ErrPlainHTTP
+	}
+	held, err := h.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	presented, _, err := h.token(r)
+	if err != nil {
+		return nil, err
+	}
+	c, token, err := h.m.Rotate(r.Context(), held, presented)
+	if err != nil {
+		return nil, err
+	}
+	h.setCookie(w, r, token)
+	return &c, nil
+}
+
 // SignOut ends the browser's session and clears its cookie, also if the store
 // does not answer: the error then says that the session itself could not be ended.
 // Without a live session only the cookie goes.
@@ -44,10 +68,10 @@ func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = h.m.Revoke(r.Context(), c.Session.ID, session.SignedOut, string(c.Session.UserID))
 	}
-	if errors.Is(err, session.ErrUnavailable) {
-		return err
+	if err == nil || isSignedOut(err) || errors.Is(err, session.ErrMalformed) {
+		return nil // it has ended, by this call or before
 	}
-	return nil // it has ended, by this call or before
+	return err
 }
 
 type loginProblemKey struct{}
@@ -195,7 +219,11 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, next http.
 		h.Error(w, r, errMethod)
 		return
 	}
-	if err := h.SignOut(w, r); err != nil {
+	err := h.checkLogoutToken(r)
+	if err == nil {
+		err = h.SignOut(w, r)
+	}
+	if err != nil {
 		h.Error(w, r, err)
 		return
 	}
@@ -204,6 +232,21 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, next http.
 		return
 	}
 	writeJSON(w, 200, object{"success": true, "message": "Signed out", "timestamp": timestamp(h.m.Now())})
+}
+
+// checkLogoutToken: a live session has been checked by the middleware, and without
+// one there is nothing to protect. Where the store could not say which of the two
+// it is, the token has to be that of the cookie's handle, which needs no store.
+func (h *Handler) checkLogoutToken(r *http.Request) error {
+	refusal := visitOf(r).refusal
+	if refusal == nil || isSignedOut(refusal) {
+		return nil
+	}
+	t, presented, err := h.token(r)
+	if err != nil || !presented {
+		return nil // a cookie that never opened anything
+	}
+	return h.checkToken(r, subject{'s', t.ID()})
 }
 
 // answersJSON: a form gets a page, JSON gets JSON.

@@ -38,10 +38,31 @@ func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
 	return h.m.Authenticate(r.Context(), token, session.Client{})
 }
 
+// isSignedOut reports whether err says that nobody is signed in. Nothing else is
+// taken for that: not a store that does not answer, not a manager that is closing,
+// not a cookie that makes no sense.
+func isSignedOut(err error) bool {
+	_, ended := session.Ended(err)
+	return ended || err == errSessionRequired || errors.Is(err, session.ErrNotFound)
+}
+
+// mayPass lets people past a refusal of their cookie who are about to be rid of
+// it: by signing in over a broken one, or by signing out while the store is down.
+func (h *Handler) mayPass(r *http.Request, refusal error) bool {
+	switch {
+	case h.config.Login == nil:
+		return false
+	case r.URL.Path == h.config.LoginPath:
+		return errors.Is(refusal, session.ErrMalformed)
+	}
+	return r.URL.Path == h.config.LogoutPath && r.Method == http.MethodPost && refusal != errTwoCookies
+}
+
 // Middleware finds the request's session, checks origin, CSRF token and stated
 // platform, notes activity, and hands on. A request without a live session is
 // handed on too: [session.FromContext] then returns nil. It is refused here only
-// if the store does not answer, which is not the same.
+// if the store does not answer or the cookie makes no sense, which is not the
+// same.
 func (h *Handler) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, err := h.enter(w, r)
@@ -59,11 +80,11 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 		return r, err
 	}
 	c, refusal := h.authenticate(r)
-	if errors.Is(refusal, session.ErrUnavailable) {
-		return r, refusal
-	}
 	if refusal != errSessionRequired {
 		noStore(w.Header())
+	}
+	if refusal != nil && !isSignedOut(refusal) && !h.mayPass(r, refusal) {
+		return r, refusal
 	}
 	v := &visit{refusal: refusal}
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
@@ -135,7 +156,9 @@ func isNavigation(r *http.Request) bool {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
+		// A frame may reload by itself.
+		dest := r.Header.Get("Sec-Fetch-Dest")
+		return mode == "navigate" && (dest == "" || dest == "document")
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 
 	"github.com/vedfolnir/session"
@@ -98,8 +99,10 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 		name, standard string
 		path           *string
 	}{
-		{"LoginPath", "/login", &config.LoginPath}, {"LogoutPath", "/logout", &config.LogoutPath},
-		{"HomePath", "/", &config.HomePath}, {"BasePath", "/api", &config.BasePath},
+		{"LoginPath", "/login", &config.LoginPath},
+		{"LogoutPath", "/logout", &config.LogoutPath},
+		{"HomePath", "/", &config.HomePath},
+		{"BasePath", "/api", &config.BasePath},
 		{"ScriptPath", "/session-sync.js", &config.ScriptPath},
 	} {
 		if *p.path == "" {
@@ -139,7 +142,9 @@ func (h *Handler) Manager() *session.Manager { return h.m }
 
 // Wrap serves the JSON API, the event stream, the browser client and, with
 // Config.Login, sign-in and sign-out, and puts next behind the middleware. It adds
-// the security headers to every answer, and turns a panic into a 500.
+// the security headers to every answer, and turns a panic into a 500. What is below
+// Config.BasePath and none of ours is 404, unless next is an http.ServeMux that has
+// a route for it.
 func (h *Handler) Wrap(next http.Handler) http.Handler {
 	app := h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -153,9 +158,13 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 	}))
 	api, scripts := h.API(), h.scripts()
 	return h.SecureHeaders(h.recoverPanics(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.Path
-		switch {
-		case path == h.config.BasePath, strings.HasPrefix(path, h.config.BasePath+"/"):
+		switch path := r.URL.Path; {
+		case h.uncleanAPI(path):
+			noStore(w.Header())
+			p := problem(errNotFound)
+			p.RequestID = requestID(w)
+			h.writeProblem(w, p, nil)
+		case h.isAPI(r) && !h.isApplications(next, r):
 			api.ServeHTTP(w, r)
 		case scripts.serves(path):
 			scripts.ServeHTTP(w, r)
@@ -163,6 +172,31 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 			app.ServeHTTP(w, r)
 		}
 	})))
+}
+
+// uncleanAPI reports whether a path is in the API only once it is cleaned, which
+// the application's ServeMux would do by a redirect.
+func (h *Handler) uncleanAPI(p string) bool {
+	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") {
+		return false
+	}
+	clean := path.Clean(p)
+	return clean != p && (clean == h.config.BasePath || strings.HasPrefix(clean, h.config.BasePath+"/"))
+}
+
+// isApplications reports whether a path below the API's is none of ours, and the
+// application has a route of its own for it. Only a ServeMux can be asked.
+func (h *Handler) isApplications(next http.Handler, r *http.Request) bool {
+	if methods, _ := route(strings.TrimPrefix(r.URL.EscapedPath(), h.config.BasePath)); methods != nil {
+		return false
+	}
+	mux, ok := next.(*http.ServeMux)
+	if !ok {
+		return false
+	}
+	_, pattern := mux.Handler(r)
+	slash := strings.IndexByte(pattern, '/') // a method and a host may stand before it
+	return slash >= 0 && strings.HasPrefix(pattern[slash:], h.config.BasePath+"/")
 }
 
 // Head returns what a page's head needs to follow the session: the script tag of
