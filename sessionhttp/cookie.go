@@ -114,6 +114,10 @@ func (h *Handler) address(r *http.Request) string {
 		return ""
 	}
 	if !h.trusts(remote) {
+		// net/http writes it as netip does: a part of it is not copied.
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			return host
+		}
 		return remote.String()
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")

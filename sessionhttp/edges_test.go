@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -391,3 +392,89 @@ func TestOnlyWhatAPersonDoesIsActivity(t *testing.T) {
 		})
 	}
 }
+
+func TestAFormIsLeftToTheApplicationToRead(t *testing.T) {
+	const form = "csrf_token=%s&text=a+%%26+b"
+	var got, field string
+	e := newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		field = r.PostFormValue("text")
+		body, _ := io.ReadAll(r.Body)
+		got = string(body)
+	}), sessionhttp.Config{})
+	e.signIn()
+	sent := fmt.Sprintf(form, e.csrf())
+	if w := e.do("POST", "/", sent, "Content-Type", "application/x-www-form-urlencoded"); w.Code != 200 || got != sent || field != "a & b" {
+		t.Errorf("%d: body %q, field %q", w.Code, got, field)
+	}
+}
+
+func TestLesson33_TwoStatedPlatformsAreNone(t *testing.T) {
+	var acted session.PlatformID
+	e := newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		acted = session.FromContext(r.Context()).Platform().ID
+	}), sessionhttp.Config{})
+	e.signIn()
+	for _, test := range []struct {
+		header, fields string
+		status         int
+	}{
+		{"11", "platform_id=11", 200},
+		{"", "platform_id=11", 200},
+		{"", "platform_id=", 200}, // not filled in: not stated
+		{"11", "platform_id=12", 400},
+		{"", "platform_id=11&platform_id=12", 400},
+		{"12", "", 403},
+	} {
+		acted = ""
+		w := e.do("POST", "/", test.fields, "Content-Type", "application/x-www-form-urlencoded", "X-CSRFToken", e.csrf(), "X-Platform-Id", test.header)
+		if w.Code != test.status || (acted == "11") != (test.status == 200) {
+			t.Errorf("%+v: %d, acted as %q", test, w.Code, acted)
+		}
+	}
+}
+
+func TestTheAuditSaysFromWhereAnOldTokenWasReplayed(t *testing.T) {
+	heard := make(chan session.AuditEvent, 16)
+	now := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
+	m, err := session.New(memstore.New(), nil, session.Config{Now: func() time.Time { return now }, Audit: auditFunc(func(e session.AuditEvent) { heard <- e })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	h, err := sessionhttp.New(m, sessionhttp.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, old, err := m.Create(t.Context(), session.CreateRequest{UserID: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, renewed, err := m.Rotate(t.Context(), c, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Authenticate(t.Context(), renewed, session.Client{}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute) // past the overlap
+	r := httptest.NewRequest("GET", "https://example.com/api/session_state", nil)
+	r.Header.Set("Cookie", "__Host-vedfolnir="+old.Reveal())
+	r.Header.Set("User-Agent", "thief/1.0")
+	w := httptest.NewRecorder()
+	h.Wrap(http.NotFoundHandler()).ServeHTTP(w, r)
+	wantCode(t, w, 401, "SESSION_ENDED")
+	close(heard)
+	for e := range heard {
+		if e.Action == "token_replayed" {
+			if e.Client.IPAddress != "192.0.2.1" || e.Client.UserAgent != "thief/1.0" {
+				t.Errorf("%+v", e.Client)
+			}
+			return
+		}
+	}
+	t.Error("no audit line of the replay")
+}
+
+type auditFunc func(session.AuditEvent)
+
+func (f auditFunc) Audit(_ context.Context, e session.AuditEvent) { f(e) }

@@ -1,8 +1,10 @@
 package sessionhttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
@@ -35,7 +37,7 @@ func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
 	case !presented:
 		return session.Context{}, errSessionRequired
 	}
-	return h.m.Authenticate(r.Context(), token, session.Client{})
+	return h.m.Authenticate(r.Context(), token, h.client(r))
 }
 
 // isSignedOut reports whether err says that nobody is signed in. Nothing else is
@@ -89,8 +91,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 	v := &visit{refusal: refusal}
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
 	if isForm(r) {
-		r.Body = http.MaxBytesReader(w, r.Body, h.config.MaxFormBytes)
-		if err := r.ParseForm(); err != nil {
+		if err := parseForm(r, http.MaxBytesReader(w, r.Body, h.config.MaxFormBytes)); err != nil {
 			return r, formError(err)
 		}
 	}
@@ -102,6 +103,18 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 		return r, err
 	}
 	return r.WithContext(session.NewContext(ctx, acting)), nil
+}
+
+// parseForm leaves the body to be read again: the application may pass it on.
+func parseForm(r *http.Request, body io.Reader) error {
+	form, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(form))
+	err = r.ParseForm()
+	r.Body = io.NopCloser(bytes.NewReader(form))
+	return err
 }
 
 func formError(err error) error {
@@ -136,8 +149,11 @@ func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, e
 // actAs applies the platform that the request states, if it does.
 func actAs(r *http.Request, c *session.Context) (*session.Context, error) {
 	stated := r.Header.Get("X-Platform-Id")
-	if stated == "" && r.PostForm != nil {
-		stated = r.PostForm.Get("platform_id")
+	for _, field := range r.PostForm["platform_id"] {
+		if stated != "" && field != "" && field != stated {
+			return nil, &badRequestError{"The request states two platforms."}
+		}
+		stated = firstOf(stated, field)
 	}
 	if stated == "" {
 		return c, nil
