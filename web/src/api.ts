@@ -52,6 +52,18 @@ export class Api {
     return { type: 'state', state };
   }
 
+  /** Changes nothing on the server, and so needs no token. */
+  async validate(): Promise<boolean> {
+    const body = await this.#read<{ valid?: boolean }>(
+      await this.#send('/api/session/validate', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'X-CSRFToken': currentToken(this.#scope) },
+        body: '{}',
+      }),
+    );
+    return body.valid === true;
+  }
+
   /** Posts to the sync API itself; resolves to the body, rejects with a `SessionError`. */
   async post<T>(path: string, body: object = {}): Promise<T> {
     const response = await this.#withToken((token) =>
@@ -61,6 +73,10 @@ export class Api {
         body: JSON.stringify(body),
       }),
     );
+    return this.#read<T>(response);
+  }
+
+  async #read<T>(response: Response): Promise<T> {
     const answer = await bodyOf<T & Refusal>(response);
     if (response.status === 401) this.#tab.refused();
     if (!response.ok || !answer) throw failureOf(response, answer);

@@ -13,6 +13,7 @@ export {
   SessionUnavailableError,
 } from './errors.js';
 export { handleSessionErrors, SessionErrorHandler } from './error-handler.js';
-export { type Heard, SessionSync } from './session-sync.js';
+export { SessionSync } from './session-sync.js';
+export type { Heard } from './voice.js';
 export type { Scope, Stop } from './scope.js';
 export type * from './wire.js';

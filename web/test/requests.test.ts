@@ -142,6 +142,10 @@ describe('CSRF', () => {
     await expect(done(tabs[0]!.sync.switchPlatform(2))).rejects.toMatchObject({ code: 'CSRF_STALE' });
     expect(server.count('/api/switch_platform/2')).toBe(1);
     expect(tabs[0]!.reloads).toBe(1);
+    // Nor by a second click, while the page is still there.
+    await expect(done(tabs[0]!.sync.switchPlatform(2))).rejects.toMatchObject({ code: 'CSRF_STALE' });
+    expect(server.count('/api/switch_platform/2')).toBe(2);
+    expect(tabs[0]!.reloads).toBe(1);
   });
 
   test('and not when nobody can tell who is signed in', async () => {
@@ -189,9 +193,12 @@ describe('never rejects', () => {
     expect(tabs[0]!.errors[0].context).toBe('session');
   });
 
-  test('validateSession says what the server says', async () => {
+  test('validateSession says what the server says, for one request without a token', async () => {
     const { server, session, tabs } = await signedIn(1);
+    tabs[0]!.token = '';
+    const before = server.requests.length;
     expect(await done(tabs[0]!.sync.validateSession())).toBe(true);
+    expect(server.requests.length - before).toBe(1);
     server.overrides.set('/api/session/validate', () => ({ status: 200, body: { valid: false } }));
     expect(await done(tabs[0]!.sync.validateSession())).toBe(false);
     server.overrides.clear();

@@ -522,6 +522,17 @@ describe('server and network', () => {
     expect(browser.server.streams.size).toBe(1);
   });
 
+  test('offline and online are nothing to a tab that keeps no touch', async () => {
+    const browser = new Browser();
+    const tab = browser.open();
+    tab.sync.init();
+    await advance(100);
+    for (const type of ['offline', 'online']) tab.scope.dispatchEvent(new Event(type));
+    await advance(1000);
+    expect(tab.status).toBeUndefined();
+    expect(browser.server.requests).toHaveLength(1);
+  });
+
   test('lesson 26: a rotated cookie is nothing a tab notices', async () => {
     const { browser, server, session, tabs } = await signedIn(3);
     server.sessions.set('rotated', session);
