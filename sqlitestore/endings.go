@@ -24,7 +24,7 @@ const liveOfUser = `SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS N
 
 // End implements [session.Store].
 func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, error) {
-	return write(ctx, s, shardOf(e.User), func(t *tx) ([]session.Record, error) {
+	return write(ctx, s, func(t *tx) ([]session.Record, error) {
 		var doomed []session.Doomed
 		err := t.each(func(r row) { doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason}) },
 			liveOfUser, string(e.User), e.Except[:], e.ID.IsZero(), e.ID[:])
@@ -39,9 +39,7 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 			if err := t.raiseSignInEpoch(e.User); err != nil {
 				return nil, err
 			}
-			if err := t.publish(session.Change{User: e.User, Rev: rev}); err != nil {
-				return nil, err
-			}
+			t.feed = append(t.feed, session.Change{User: e.User, Rev: rev})
 		}
 		ended := make([]session.Record, len(doomed))
 		for i, d := range doomed {
@@ -70,7 +68,7 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Recor
 	if x.User != "" {
 		query, args = overdueOfUser, append(args, string(x.User))
 	}
-	return write(ctx, s, shardOf(x.User), func(t *tx) ([]session.Record, error) {
+	return write(ctx, s, func(t *tx) ([]session.Record, error) {
 		var late []session.Record
 		if err := t.each(func(r row) { late = append(late, scan(r)) }, query, args...); err != nil {
 			return nil, err
@@ -106,7 +104,7 @@ func (s *Store) Purge(ctx context.Context, p session.Purging) (int, error) {
 	if p.User != "" {
 		query, args = purgeOfUser, append(args, string(p.User))
 	}
-	return write(ctx, s, shardOf(p.User), func(t *tx) (int, error) {
+	return write(ctx, s, func(t *tx) (int, error) {
 		return t.conn.exec(t.ctx, query, args...)
 	})
 }

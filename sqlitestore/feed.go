@@ -10,25 +10,34 @@ import (
 const feedLength = 10_000
 
 const (
-	publish = `INSERT INTO session_feed (user_id, rev, session, version, ended, directory) VALUES (?,?,?,?,?,?)`
-	trim    = `DELETE FROM session_feed WHERE seq <= (SELECT max(seq) FROM session_feed) - ?`
-	bounds  = `SELECT (SELECT min(seq) FROM session_feed), (SELECT max(seq) FROM session_feed), (SELECT epoch FROM session_meta)`
-	changes = `SELECT user_id, rev, session, version, ended, directory FROM session_feed WHERE seq BETWEEN ? AND ? ORDER BY seq`
+	insertChange = `INSERT INTO session_feed (user_id, rev, session, version, ended, directory) VALUES (?,?,?,?,?,?)`
+	trim         = `DELETE FROM session_feed WHERE seq <= (SELECT max(seq) FROM session_feed) - ?`
+	bounds       = `SELECT (SELECT min(seq) FROM session_feed), (SELECT max(seq) FROM session_feed), (SELECT epoch FROM session_meta)`
+	changes      = `SELECT user_id, rev, session, version, ended, directory FROM session_feed WHERE seq BETWEEN ? AND ? ORDER BY seq`
 )
 
-// publish gives the change its place. Writers take turns, so the order of places
-// is that of the commits, and none is taken late.
-func (t *tx) publish(ch session.Change) error {
-	var id any
-	if !ch.Session.IsZero() {
-		id = ch.Session[:]
+// publish gives changes their places, and takes the oldest ones away. Writers
+// take turns, so the order of places is that of the commits, and none is taken
+// late.
+func (t *tx) publish() error {
+	if len(t.feed) == 0 {
+		return nil
 	}
-	t.published++
-	return t.exec(publish, string(ch.User), int64(ch.Rev), id, int64(ch.Version), ch.Ended, ch.Directory)
+	for _, ch := range t.feed {
+		var id any
+		if !ch.Session.IsZero() {
+			id = ch.Session[:]
+		}
+		if err := t.exec(insertChange, string(ch.User), int64(ch.Rev), id, int64(ch.Version), ch.Ended, ch.Directory); err != nil {
+			return err
+		}
+	}
+	return t.exec(trim, int64(feedLength))
 }
 
-func changeOf(r session.Record) session.Change {
-	return session.Change{User: r.UserID, Rev: r.Rev, Session: r.ID, Version: r.Version, Ended: !r.EndedAt.IsZero()}
+// changed notes a change of a session.
+func (t *tx) changed(r session.Record) {
+	t.feed = append(t.feed, session.Change{User: r.UserID, Rev: r.Rev, Session: r.ID, Version: r.Version, Ended: !r.EndedAt.IsZero()})
 }
 
 // Changes implements [session.Store]. A cursor is the place of the next change.

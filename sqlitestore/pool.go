@@ -16,7 +16,7 @@ func (s *Store) PoolStatus() session.PoolStatus {
 
 // OptimizePool implements [session.Pooler].
 func (s *Store) OptimizePool(ctx context.Context) error {
-	_, err := write(ctx, s, 0, func(t *tx) (none struct{}, err error) {
+	_, err := write(ctx, s, func(t *tx) (none struct{}, err error) {
 		return none, t.exec("PRAGMA optimize")
 	})
 	if err != nil {

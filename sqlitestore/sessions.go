@@ -115,7 +115,7 @@ const (
 // write.
 func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created, error) {
 	r := c.Record
-	return write(ctx, s, shardOf(r.UserID), func(t *tx) (created session.Created, err error) {
+	return write(ctx, s, func(t *tx) (created session.Created, err error) {
 		user, err := t.user(r.UserID)
 		if err != nil {
 			return created, err
@@ -159,7 +159,8 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		}
 		r.Epoch = inserted.counter(0)
 		created.Record = r
-		return created, t.publish(changeOf(r))
+		t.changed(r)
+		return created, nil
 	})
 }
 
@@ -172,7 +173,7 @@ const switchPlatform = `UPDATE sessions SET platform_id = ?2, version = version 
 // SwitchPlatform implements [session.Store].
 func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
 	var changed bool
-	r, err := write(ctx, s, shard(id[:2]), func(t *tx) (r session.Record, err error) {
+	r, err := write(ctx, s, func(t *tx) (r session.Record, err error) {
 		if r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at)); err != nil || changed {
 			return r, err
 		}
@@ -202,7 +203,7 @@ func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secre
 
 // guarded makes a change that holds for one version only.
 func (s *Store) guarded(ctx context.Context, id session.ID, query string, args ...any) (session.Record, error) {
-	return write(ctx, s, shard(id[:2]), func(t *tx) (session.Record, error) {
+	return write(ctx, s, func(t *tx) (session.Record, error) {
 		r, changed, err := t.change(query, args...)
 		if err != nil || changed {
 			return r, err
@@ -219,7 +220,7 @@ const confirmSecret = `UPDATE sessions SET first_used = ?3, version = version + 
 
 // ConfirmSecret implements [session.Store].
 func (s *Store) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (session.Record, error) {
-	return write(ctx, s, shard(id[:2]), func(t *tx) (session.Record, error) {
+	return write(ctx, s, func(t *tx) (session.Record, error) {
 		r, changed, err := t.change(confirmSecret, id[:], secret[:], micros(at))
 		if err != nil || changed {
 			return r, err
@@ -239,7 +240,7 @@ func (s *Store) Touch(ctx context.Context, activity []session.Activity) error {
 	for len(activity) > 0 {
 		some := activity[:min(touchesAtOnce, len(activity))]
 		activity = activity[len(some):]
-		_, err := write(ctx, s, shard(some[0].ID[:2]), func(t *tx) (none struct{}, err error) {
+		_, err := write(ctx, s, func(t *tx) (none struct{}, err error) {
 			for _, a := range some {
 				if err := t.exec(touchSession, a.ID[:], micros(a.At)); err != nil {
 					return none, err
@@ -261,7 +262,8 @@ func (t *tx) change(query string, args ...any) (session.Record, bool, error) {
 		return session.Record{}, false, err
 	}
 	r := scan(changed)
-	return r, true, t.publish(changeOf(r))
+	t.changed(r)
+	return r, true, nil
 }
 
 // living returns the record, or refuses if there is none or it has ended.

@@ -3,6 +3,7 @@ package sqlitestore_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,6 +28,8 @@ func open(t testing.TB, path string) *sqlitestore.Store {
 
 // file returns a path in a new folder.
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "sessions.db") }
+
+var start = time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

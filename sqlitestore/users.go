@@ -29,12 +29,13 @@ func (c *conn) user(ctx context.Context, id session.UserID) (user, error) {
 
 // RaiseRev implements [session.Store].
 func (s *Store) RaiseRev(ctx context.Context, id session.UserID) (uint64, error) {
-	return write(ctx, s, shardOf(id), func(t *tx) (uint64, error) {
+	return write(ctx, s, func(t *tx) (uint64, error) {
 		rev, err := t.raiseRev(id)
 		if err != nil {
 			return 0, err
 		}
-		return rev, t.publish(session.Change{User: id, Rev: rev, Directory: true})
+		t.feed = append(t.feed, session.Change{User: id, Rev: rev, Directory: true})
+		return rev, nil
 	})
 }
 

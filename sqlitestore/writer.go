@@ -2,12 +2,10 @@ package sqlitestore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"runtime"
 	"sync"
 	"time"
 
@@ -36,10 +34,9 @@ type writer struct {
 // change waits for its commit. do may be called twice, if the first transaction
 // is rolled back.
 type change struct {
-	shard uint16
-	do    func(*tx) error
-	err   error
-	done  chan struct{}
+	do   func(*tx) error
+	err  error
+	done chan struct{}
 }
 
 // refusal is an answer of the state: the change did nothing, and the others of
@@ -52,9 +49,9 @@ func refuse(answer error) error { return refusal{answer} }
 
 // tx is the transaction of one batch.
 type tx struct {
-	conn      *conn
-	ctx       context.Context // never done: a batch is not its callers'
-	published int
+	conn *conn
+	ctx  context.Context // never done: a batch is not its callers'
+	feed []session.Change
 }
 
 func (t *tx) exec(query string, args ...any) error {
@@ -70,25 +67,15 @@ func (t *tx) each(f func(row), query string, args ...any) error {
 
 func (t *tx) user(id session.UserID) (user, error) { return t.conn.user(t.ctx, id) }
 
-// shard is how changes are sorted: the first bytes of the handles of one user are
-// the same, so what lies together is changed together. Changes of one user keep
-// their order.
-func shard(prefix []byte) uint16 { return binary.BigEndian.Uint16(prefix) }
-
-func shardOf(user session.UserID) uint16 {
-	sum := sha256.Sum256([]byte(user))
-	return shard(sum[:])
-}
-
 // write has do done in the next transaction and waits until it is on the disk. If
 // ctx ends before, the wait does, not the change.
-func write[T any](ctx context.Context, s *Store, shard uint16, do func(*tx) (T, error)) (T, error) {
+func write[T any](ctx context.Context, s *Store, do func(*tx) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
 	result := new(T)
-	c := &change{shard: shard, done: make(chan struct{}), do: func(t *tx) (err error) {
+	c := &change{done: make(chan struct{}), do: func(t *tx) (err error) {
 		*result, err = do(t)
 		return err
 	}}
@@ -160,6 +147,7 @@ func (w *writer) run() {
 				break
 			}
 			w.commit(batch)
+			runtime.Gosched()
 		}
 	}
 }
@@ -175,7 +163,6 @@ func (w *writer) take() (batch []*change, closed bool) {
 // commit answers every change of the batch. If they fail together, each is tried
 // alone, so that one bad change fails alone.
 func (w *writer) commit(batch []*change) {
-	slices.SortStableFunc(batch, func(a, b *change) int { return int(a.shard) - int(b.shard) })
 	err := w.transaction(batch)
 	if err != nil && len(batch) > 1 && !busy(err) {
 		for _, c := range batch {
@@ -212,10 +199,8 @@ func (w *writer) transaction(batch []*change) (err error) {
 			return err
 		}
 	}
-	if t.published > 0 {
-		if err := t.exec(trim, int64(feedLength)); err != nil {
-			return err
-		}
+	if err := t.publish(); err != nil {
+		return err
 	}
 	return t.exec("COMMIT")
 }
