@@ -1,0 +1,55 @@
+// Pictures of every page, narrow and wide, light and dark: to be looked at.
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { browser, live, openTab, Server, signIn } from './harness.mjs';
+
+const FOLDER = resolve(import.meta.dirname, '../../bin/screenshots');
+const LONG = 'Донаудампфшиффартсгезельшафт — the account of the society for the protection of very long names';
+
+// Each page: how to come to it, and what to do there first.
+const pages = {
+  'sign-in': (context, server) => openTab(context, `${server.url}/login`),
+  'sign-in-refused': async (context, server) => {
+    const tab = await openTab(context, `${server.url}/login`);
+    await tab.fill('#username', 'alex');
+    await tab.fill('#password', 'wrong');
+    await tab.click('button.main');
+    await tab.waitForLoadState();
+    return tab;
+  },
+  home: async (context, server) => {
+    const tab = await signIn(context, server);
+    await live(tab);
+    return tab;
+  },
+  'home-without-platforms': (context, server) => signIn(context, server, 'robin'),
+  'home-long-names': async (context, server) => {
+    const tab = await signIn(context, server);
+    await live(tab);
+    await tab.evaluate((name) => {
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      for (let text; (text = walker.nextNode()); ) {
+        text.data = text.data.replace(/My (Pixelfed|Mastodon)|alex@example\.com/, name);
+      }
+    }, LONG);
+    return tab;
+  },
+  'not-found': (context, server) => openTab(context, `${server.url}/there-is-nothing-here`),
+};
+
+test('pictures', async () => {
+  const [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
+  await mkdir(FOLDER, { recursive: true });
+  for (const [name, open] of Object.entries(pages)) {
+    for (const width of [320, 1280]) {
+      for (const colorScheme of ['light', 'dark']) {
+        const context = await chromium.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: 'reduce' });
+        const tab = await open(context, server);
+        await tab.screenshot({ path: join(FOLDER, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+        await context.close();
+      }
+    }
+  }
+  console.log(`pictures are in ${FOLDER}`);
+});
