@@ -33,6 +33,7 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if err != nil {
 		return err
 	}
+	warnOfPlainHTTP(s, log)
 	app.welcome(out, address(s, listener))
 	err = app.serve(ctx, s, listener)
 	farewell := app.farewell() // before the sessions are gone

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -42,6 +43,17 @@ func (a *App) welcome(out io.Writer, address string) {
 	}
 	fmt.Fprintf(&b, "\nEverything is kept %s and %s. Ctrl-C ends it.\n\n", a.store, fate)
 	io.WriteString(out, b.String())
+}
+
+// warnOfPlainHTTP says what cookies lack without TLS.
+func warnOfPlainHTTP(s config.Settings, log *slog.Logger) {
+	switch {
+	case !s.Plain || s.Demo:
+	case s.Loopback:
+		log.Warn("plain HTTP, for this machine only: cookies are not marked Secure")
+	default:
+		log.Warn("DANGEROUS: plain HTTP beyond this machine; whoever is on the way can read every password and take every session")
+	}
 }
 
 // farewell says what a demo is about to throw away; otherwise nothing.

@@ -73,9 +73,6 @@ func (h Home) Others() int {
 // Host is the platform's address as people say it.
 func (p Platform) Host() string { return host(p.InstanceURL) }
 
-// CurrentHost is the active platform's address as people say it.
-func (h Home) CurrentHost() string { return host(h.Current.InstanceURL) }
-
 // initial is the first letter of a name, in whatever script.
 func initial(name string) string {
 	for _, letter := range name {

@@ -82,17 +82,19 @@
     if (!answer?.ok || answer.redirected) return;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     if (!stampOf(page)) return;
+    // The page may be from before or after what this tab has heard; what a tab
+    // shows must be what it acts as.
+    if (stampOf(page) !== wanted) return refreshSoon(1000);
     for (const part of document.querySelectorAll('[data-part]')) {
       const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
       if (fresh) replace(part, document.adoptNode(fresh));
     }
-    wanted = stampOf(document);
     showTimes();
   }
 
-  function refreshSoon() {
+  function refreshSoon(delay = 150) {
     clearTimeout(timer);
-    timer = setTimeout(refresh, 150);
+    timer = setTimeout(refresh, delay);
   }
 
   if (stampOf(document)) {
@@ -100,7 +102,7 @@
       wanted = detail?.stamp ?? wanted;
       refreshSoon();
     });
-    document.addEventListener('visibilitychange', refreshSoon);
+    document.addEventListener('visibilitychange', () => refreshSoon());
   }
 
   // --- the platform and the end, at once ---
