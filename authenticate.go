@@ -114,14 +114,8 @@ func (m *Manager) admit(ctx context.Context, r Record) (Context, error) {
 func (m *Manager) withProfile(ctx context.Context, f found) (Context, error) {
 	if f.profile == nil || !m.Now().Before(f.profile.read.Add(m.config.DirectoryTTL)) {
 		p, err := m.readProfile(ctx, f.UserID)
-		if errors.Is(err, ErrUnknownUser) {
-			if _, err := m.RevokeUser(ctx, f.UserID, UserDisabled, System); err != nil {
-				return Context{}, err
-			}
-			return Context{}, &EndedError{f.ID, UserDisabled}
-		}
 		if err != nil {
-			return Context{}, err
+			return Context{}, m.signOutUnknown(ctx, f.Session, err)
 		}
 		f.profile = p
 	}
@@ -129,6 +123,18 @@ func (m *Manager) withProfile(ctx context.Context, f found) (Context, error) {
 		Session: f.Session, profile: f.profile, platform: f.PlatformID, deadlines: m.policy.Deadlines(f.Session),
 		stamp: Stamp{Epoch: m.epoch.Load(), Version: f.Version, Rev: f.rev},
 	}, nil
+}
+
+// signOutUnknown ends the sessions of a person whom the directory no longer knows;
+// any other error passes.
+func (m *Manager) signOutUnknown(ctx context.Context, s Session, err error) error {
+	if !errors.Is(err, ErrUnknownUser) {
+		return err
+	}
+	if _, err := m.RevokeUser(ctx, s.UserID, UserDisabled, System); err != nil {
+		return err
+	}
+	return &EndedError{s.ID, UserDisabled}
 }
 
 func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error) {
@@ -144,9 +150,17 @@ func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error
 	return p, storeError("ask the directory", err)
 }
 
-// Person asks the directory about a user, past what is remembered. Errors:
-// [ErrUnknownUser], or a [*StoreError].
-func (m *Manager) Person(ctx context.Context, user UserID) (Person, error) {
+// Person asks the directory about the session's user, past what is remembered.
+// The errors are those of Get.
+func (m *Manager) Person(ctx context.Context, c Context) (Person, error) {
+	p, err := m.ask(ctx, c.Session.UserID)
+	if err != nil {
+		return Person{}, m.signOutUnknown(ctx, c.Session, err)
+	}
+	return p, nil
+}
+
+func (m *Manager) ask(ctx context.Context, user UserID) (Person, error) {
 	p, err := m.directory.Person(ctx, user)
 	return p, storeError("ask the directory", err)
 }

@@ -61,7 +61,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Tok
 	if n := len(req.UserID); n == 0 || n > MaxIDLength {
 		return Record{}, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
 	}
-	person, err := m.Person(ctx, req.UserID)
+	person, err := m.ask(ctx, req.UserID)
 	if err != nil {
 		return Record{}, Token{}, err
 	}
@@ -118,7 +118,7 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if err != nil {
 		return Context{}, err
 	}
-	person, err := m.Person(ctx, c.Session.UserID)
+	person, err := m.Person(ctx, c)
 	if err != nil {
 		return Context{}, err
 	}

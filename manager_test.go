@@ -634,11 +634,14 @@ func TestAPersonTheDirectoryNoLongerKnowsIsSignedOut(t *testing.T) {
 	now, directory := newClock(), &changing{people: people}
 	m := open(t, memstore.New(), directory, session.Config{Now: now.Now})
 	_, token := signIn(t, m, "1")
-	directory.set(people[1:])
+	sam, _ := signIn(t, m, "2")
+	directory.set(people[2:])
+	_, err := m.SwitchPlatform(t.Context(), sam.Session.ID, "21") // asks anew
+	wantEnded(t, err, session.UserDisabled)
 	if err := m.DirectoryChanged(t.Context(), "1"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := m.Authenticate(t.Context(), token, firefox)
+	_, err = m.Authenticate(t.Context(), token, firefox)
 	wantEnded(t, err, session.UserDisabled)
 	directory.set(people)
 	_, err = m.Authenticate(t.Context(), token, firefox)

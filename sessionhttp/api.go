@@ -200,7 +200,7 @@ func (h *Handler) getCSRF(w http.ResponseWriter, c *call) error {
 }
 
 func (h *Handler) getPlatforms(w http.ResponseWriter, c *call) error {
-	person, err := h.m.Person(c.r.Context(), c.session.Session.UserID)
+	person, err := h.m.Person(c.r.Context(), *c.session)
 	if err != nil {
 		return err
 	}
