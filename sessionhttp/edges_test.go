@@ -235,8 +235,8 @@ func TestTheStreamOutlivesTheServersReadTimeout(t *testing.T) {
 	e := newEdge(t, nil, sessionhttp.Config{})
 	c := e.signIn()
 	server := httptest.NewUnstartedServer(e.handler)
-	server.Config.ReadTimeout = 50 * time.Millisecond
-	server.Config.WriteTimeout = 50 * time.Millisecond
+	server.Config.ReadTimeout = time.Second
+	server.Config.WriteTimeout = time.Second
 	server.StartTLS()
 	defer server.Close()
 	r, _ := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/api/session/events", nil)
@@ -252,7 +252,7 @@ func TestTheStreamOutlivesTheServersReadTimeout(t *testing.T) {
 	select {
 	case err := <-ended:
 		t.Fatalf("the stream ended: %v\n%s", err, &said)
-	case <-time.After(300 * time.Millisecond): // several times the timeout
+	case <-time.After(2500 * time.Millisecond): // several times the timeout, which a TLS handshake has to fit in too
 	}
 	if err := e.manager.Revoke(t.Context(), c.Session.ID, session.SignedOut, "1"); err != nil {
 		t.Fatal(err)

@@ -21,9 +21,7 @@ type Account struct {
 	// there is no such person.
 	ID session.UserID
 
-	row     int64
-	hash    string
-	welcome bool // may sign in
+	row int64
 }
 
 // Find looks for the person with that name or e-mail address. To find nobody is
@@ -31,9 +29,7 @@ type Account struct {
 func (d *Directory) Find(ctx context.Context, login string) (Account, error) {
 	key := folded(login)
 	var a Account
-	err := d.db.QueryRowContext(ctx, `
-		SELECT id, password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE username_key = ? OR email_key = ?`,
-		d.config.AllowDemoPeople, key, key).Scan(&a.row, &a.hash, &a.welcome)
+	err := d.db.QueryRowContext(ctx, `SELECT id FROM directory_people WHERE username_key = ? OR email_key = ?`, key, key).Scan(&a.row)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Account{}, fmt.Errorf("directory: find person: %w", err)
 	}
@@ -41,27 +37,37 @@ func (d *Directory) Find(ctx context.Context, login string) (Account, error) {
 	return a, nil
 }
 
-// Check returns nil if the password is the person's and they may sign in:
-// otherwise [ErrCredentials]. [ErrBusy]: too many sign-ins at once.
+// Check returns nil if the password is the person's as it is now, and they may
+// sign in: otherwise [ErrCredentials]. [ErrBusy]: too many sign-ins at once.
+//
+// The password is read here and not by Find, so that whoever reads the epoch of
+// sign-ins between the two is never shown a password from before it.
 func (d *Directory) Check(ctx context.Context, a Account, password string) error {
-	right, outdated, err := d.hasher.verify(ctx, a.hash, password)
+	var hash string
+	var welcome bool
+	err := d.db.QueryRowContext(ctx, `SELECT password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE id = ?`,
+		d.config.AllowDemoPeople, a.row).Scan(&hash, &welcome)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("directory: read password: %w", err)
+	}
+	right, outdated, err := d.hasher.verify(ctx, hash, password)
 	switch {
 	case err != nil:
 		return fmt.Errorf("directory: check password: %w", err)
-	case !right || !a.welcome:
+	case !right || !welcome:
 		return ErrCredentials
 	case outdated:
-		d.rehash(ctx, a, password)
+		d.rehash(ctx, a, hash, password)
 	}
 	return nil
 }
 
 // rehash stores a hash at today's cost, unless the password was changed meanwhile.
 // A failure is no reason to refuse the sign-in: the next one tries again.
-func (d *Directory) rehash(ctx context.Context, a Account, password string) {
+func (d *Directory) rehash(ctx context.Context, a Account, old, password string) {
 	hash, err := d.hasher.hash(ctx, password)
 	if err == nil {
-		_, err = d.db.ExecContext(ctx, `UPDATE directory_people SET password = ? WHERE id = ? AND password = ?`, hash, a.row, a.hash)
+		_, err = d.db.ExecContext(ctx, `UPDATE directory_people SET password = ? WHERE id = ? AND password = ?`, hash, a.row, old)
 	}
 	if err != nil {
 		d.config.Logger.WarnContext(ctx, "directory: cannot store a password's new hash; the next sign-in tries again", "user_id", a.ID, "error", err)
