@@ -11,7 +11,8 @@ import (
 // switchRun prints how many platform switches a second are durable, each an
 // answered POST to a store that commits to disk before it answers.
 func switchRun(ctx context.Context, s settings) (err error) {
-	s.Live, s.SignedIn = 1000, 1000
+	sessions := max(256, min(s.Live, 1000)) // at least one for each connection
+	s.Live, s.SignedIn = sessions, sessions
 	fmt.Fprintf(s.Out, "\nPOST /api/switch_platform/ID: durable on SQLite (synchronous=FULL), %d sessions; median of %d rounds of %v\n\n", s.SignedIn, s.Rounds, s.Round)
 	c, err := start(ctx, "vedfolnir, SQLite", s, answer{})
 	if err != nil {
