@@ -169,6 +169,51 @@ describe('switching', () => {
   });
 });
 
+describe('an answer on its way', () => {
+  test('lesson 24: does not bring back the session that ended meanwhile', async () => {
+    const { server, session, tabs } = await signedIn(2);
+    server.latency = 500;
+    session.version++;
+    const late = tabs[1]!.sync.syncSessionState();
+    await advance(10);
+    server.end(session, 'SESSION_ENDED', 'revoked_by_admin');
+    await advance(2000);
+    expect(await late).toBeNull();
+    for (const tab of tabs) {
+      expect(tab.of('sessionExpired')).toHaveLength(1);
+      expect(tab.of('sessionStateChanged')).toHaveLength(1);
+    }
+  });
+
+  test('does not end the session that began meanwhile', async () => {
+    const { browser, server, session, tabs } = await signedIn(2);
+    const heir = tabs.find((tab) => tab !== browser.leader)!;
+    server.latency = 500;
+    session.endedBecause = ['SESSION_EXPIRED', 'lifetime'];
+    void heir.sync.syncSessionState();
+    server.latency = 5;
+    server.signIn('ada-2', 7, 'ada', 3).rev = 2;
+    browser.cookie = 'ada-2';
+    browser.leader!.crash();
+    await advance(1000);
+    expect(heir.platform).toBe(3);
+    expect(heir.of('sessionExpired')).toEqual([]);
+  });
+
+  test('does not hide what another tab has heard meanwhile', async () => {
+    const { browser, server, session, tabs } = await signedIn(2);
+    const late = tabs.find((tab) => tab !== browser.leader)!;
+    browser.carry = () => [];
+    browser.storageEvents = false;
+    server.latency = 500;
+    void late.sync.syncSessionState();
+    await advance(10);
+    server.switchTo(session, 2);
+    await advance(1300);
+    expect(late.platform).toBe(2);
+  });
+});
+
 describe('the end', () => {
   test('lesson 13: ten tabs and a 401: one event each, bounded requests and messages', async () => {
     const { browser, server, session, tabs } = await signedIn(10);
@@ -308,6 +353,21 @@ describe('signing in', () => {
     expect(bob.reloads).toBe(0);
     expect(bob.of('sessionStateChanged')).toHaveLength(1);
     expect(server.requests.length - before).toBeLessThanOrEqual(10);
+  });
+
+  test('slowly, with the old cookie still there when the server is first asked', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const { browser, server, session, tabs } = await signedIn(3);
+    await advance(5000);
+    server.end(session, 'SESSION_ENDED', 'signed_out');
+    await advance(350);
+    server.signIn('bob-1', 8, 'bob');
+    browser.cookie = 'bob-1';
+    await advance(2000);
+    for (const tab of tabs) {
+      expect(tab.reloads).toBe(1);
+      expect(tab.of('sessionExpired')).toEqual([]);
+    }
   });
 
   test('after being signed out replaces the state', async () => {
@@ -457,6 +517,17 @@ describe('server and network', () => {
       expect(tab.status).toBe('live');
       expect(tab.platform).toBe(2);
     }
+  });
+
+  test('streams that end with the server are not held against streams', async () => {
+    const { server, tabs } = await signedIn(2);
+    for (let i = 0; i < 6; i++) {
+      server.stop();
+      await advance(1500);
+      server.down = false;
+      await advance(1100);
+    }
+    expect(tabs.map((tab) => tab.status)).toEqual(['live', 'live']);
   });
 
   test('lesson 37: an outage is told once, by one tab, and costs about a request a second', async () => {
