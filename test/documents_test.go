@@ -154,6 +154,34 @@ func TestReadmeConfigurationTable(t *testing.T) {
 	}
 }
 
+var (
+	flagInHelp     = regexp.MustCompile(`(?m)^ +--([a-z-]+)`)
+	variableInHelp = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
+)
+
+// The table of the program's flags is what the program says of itself.
+func TestOperationsFlagTable(t *testing.T) {
+	help := run(t, root, "go", "run", "./cmd/vedfolnir", "serve", "--help")
+	var want, got []string
+	flags, variables := flagInHelp.FindAllStringSubmatch(help, -1), variableInHelp.FindAllStringSubmatch(help, -1)
+	if len(flags) == 0 || len(flags) != len(variables) {
+		t.Fatalf("%d flags and %d variables in:\n%s", len(flags), len(variables), help)
+	}
+	for i := range flags {
+		want = append(want, fmt.Sprintf("`--%s` `%s`", flags[i][1], variables[i][1]))
+	}
+	for _, row := range tables(read(t, "docs/operations.md")) {
+		if row.heading[0] == "Flag" {
+			got = append(got, row.cells[0]+" "+row.cells[1])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("docs/operations.md has %v\nthe program has      %v", got, want)
+	}
+}
+
 // another value that is as good as the given one.
 func another(value string) string {
 	switch value {
