@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -478,3 +479,38 @@ func TestTheAuditSaysFromWhereAnOldTokenWasReplayed(t *testing.T) {
 type auditFunc func(session.AuditEvent)
 
 func (f auditFunc) Audit(_ context.Context, e session.AuditEvent) { f(e) }
+
+func TestWhatAReaderHasOfAnotherSessionIsNothing(t *testing.T) {
+	e := newEdge(t, nil, sessionhttp.Config{})
+	c := e.signIn()
+	server := httptest.NewTLSServer(e.handler)
+	defer server.Close()
+	first := func(lastEventID string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/session/events?last_event_id="+lastEventID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", e.cookie)
+		response, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			if kind, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				return kind
+			}
+		}
+		t.Fatal("the stream ended without an event")
+		return ""
+	}
+	state, err := e.manager.Get(t.Context(), c.Session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := first(strings.Repeat("0", 32) + "." + state.Stamp().String()); got != "state" {
+		t.Errorf("with the stamp of another session: %q", got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ func (h *Handler) getEvents(w http.ResponseWriter, c *call) error {
 		return errTooManyStreams
 	}
 	defer h.streams.leave(id)
-	subscription, err := h.m.Subscribe(c.r.Context(), id, lastSeen(c.r))
+	subscription, err := h.m.Subscribe(c.r.Context(), id, lastSeen(c.r, id))
 	if err != nil {
 		return err
 	}
@@ -79,12 +80,14 @@ func (h *Handler) getEvents(w http.ResponseWriter, c *call) error {
 	return nil
 }
 
-// lastSeen is the stamp that the reader has. A browser sends the header when it
-// reconnects by itself; a new EventSource can only put it into the address.
-func lastSeen(r *http.Request) session.Stamp {
+// lastSeen is the stamp that the reader has of this session. A browser sends the
+// header when it reconnects by itself; a new EventSource can only put it into the
+// address, with the handle in front if it knows it: what it has of another session
+// is nothing.
+func lastSeen(r *http.Request, id session.ID) session.Stamp {
 	text := r.Header.Get("Last-Event-Id")
 	if text == "" {
-		text = r.URL.Query().Get("last_event_id")
+		text = strings.TrimPrefix(r.URL.Query().Get("last_event_id"), id.String()+".")
 	}
 	stamp, _ := session.ParseStamp(text) // anything else: the reader has nothing
 	return stamp

@@ -12,14 +12,15 @@ const OPEN_WITHIN = 10_000;
  */
 export function readStream(
   scope: Scope,
-  stamp: string | undefined,
+  /** The last event this tab has: its session's handle and the stamp. */
+  last: string | undefined,
   signal: AbortSignal,
   onOpen: () => void,
   onEvent: (kind: StreamKind, data: unknown) => void,
 ): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(false);
-    const query = stamp ? `?last_event_id=${encodeURIComponent(stamp)}` : '';
+    const query = last ? `?last_event_id=${encodeURIComponent(last)}` : '';
     const source = new scope.EventSource(`/api/session/events${query}`);
     const finish = (ended: boolean) => {
       cancel();

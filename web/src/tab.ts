@@ -216,7 +216,10 @@ export class Tab {
       interval: this.#interval,
       ask: () => this.ask(),
       unseen: () => !leading && !visible(scope),
-      stamp: () => this.#view?.state.stamp,
+      last: () => {
+        const { state } = this.#view ?? {};
+        return state?.stamp && handleOf(state) && `${handleOf(state)}.${state.stamp}`;
+      },
       hear: (kind: StreamKind, data: unknown) => this.#hearStream(kind, data),
       status: (status: SyncStatus) => this.#setStatus(status, leading),
     };

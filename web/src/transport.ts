@@ -16,7 +16,7 @@ export interface Duty {
   ask(): Promise<Outcome>;
   /** Whether nobody would see the answer. */
   unseen(): boolean;
-  stamp(): string | undefined;
+  last(): string | undefined;
   hear(kind: StreamKind, data: unknown): void;
   status(status: SyncStatus): void;
 }
@@ -54,7 +54,7 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
     const opened = scope.Date.now();
     const ended = await readStream(
       scope,
-      duty.stamp(),
+      duty.last(),
       signal,
       () => duty.status('live'),
       (kind, data) => duty.hear(kind, data),

@@ -31,7 +31,7 @@ describe('one leader', () => {
       await advance(200);
       expect(server.streams.size).toBe(1);
       expect(browser.leader).not.toBe(leader);
-      expect(server.opened.at(-1)).toBe('/api/session/events?last_event_id=1.1.1');
+      expect(server.opened.at(-1)).toBe('/api/session/events?last_event_id=ada-1.1.1.1');
       for (const tab of tabs) if (tab !== leader) expect(tab.platform).toBe(3);
     },
   );

@@ -198,7 +198,7 @@ class FakeEventSource extends EventTarget {
       server.streams.add(this);
       this.dispatchEvent(new Event('open'));
       const last = new URL(url, 'http://app.test').searchParams.get('last_event_id');
-      if (last !== stampOf(session)) this.deliver('state', server.stateOf(session), stampOf(session));
+      if (last !== `${session.handle}.${stampOf(session)}`) this.deliver('state', server.stateOf(session), stampOf(session));
     }, server.latency);
   }
 
