@@ -42,8 +42,11 @@ func (e AuditEvent) attrs() []slog.Attr {
 		attrs = append(attrs, slog.String("session_id", e.Session.String()))
 	}
 	for _, a := range [...][2]string{
-		{"platform_connection_id", string(e.Platform)}, {"reason", string(e.Reason)}, {"by", e.By},
-		{"ip_address", e.Client.IPAddress}, {"user_agent", e.Client.UserAgent},
+		{"platform_connection_id", string(e.Platform)},
+		{"reason", string(e.Reason)},
+		{"by", e.By},
+		{"ip_address", e.Client.IPAddress},
+		{"user_agent", e.Client.UserAgent},
 	} {
 		if a[1] != "" {
 			attrs = append(attrs, slog.String(a[0], a[1]))

@@ -227,7 +227,7 @@ func TestRotation(t *testing.T) {
 	})
 	t.Run("any other wrong secret ends nothing", func(t *testing.T) {
 		m, now, c, first := setUp(t)
-		c, second, err := m.Rotate(t.Context(), c, first)
+		_, second, err := m.Rotate(t.Context(), c, first)
 		if err != nil {
 			t.Fatal(err)
 		}

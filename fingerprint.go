@@ -105,9 +105,18 @@ func DeviceName(userAgent string) string {
 // browser claims to be an older one too.
 func describeAgent(userAgent string) (browser, platform string) {
 	for _, b := range [...][2]string{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Vivaldi/", "Vivaldi"}, {"SamsungBrowser/", "Samsung Internet"},
-		{"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
-		{"curl/", "curl"}, {"python-requests/", "Python"}, {"Go-http-client/", "Go program"},
+		{"Edg", "Edge"},
+		{"OPR/", "Opera"},
+		{"Vivaldi/", "Vivaldi"},
+		{"SamsungBrowser/", "Samsung Internet"},
+		{"Firefox/", "Firefox"},
+		{"FxiOS/", "Firefox"},
+		{"CriOS/", "Chrome"},
+		{"Chrome/", "Chrome"},
+		{"Safari/", "Safari"},
+		{"curl/", "curl"},
+		{"python-requests/", "Python"},
+		{"Go-http-client/", "Go program"},
 	} {
 		if strings.Contains(userAgent, b[0]) {
 			browser = b[1]
@@ -115,8 +124,13 @@ func describeAgent(userAgent string) (browser, platform string) {
 		}
 	}
 	for _, p := range [...][2]string{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"},
-		{"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Android", "Android"},
+		{"CrOS", "ChromeOS"},
+		{"Windows", "Windows"},
+		{"Mac OS X", "macOS"},
+		{"Linux", "Linux"},
 	} {
 		if strings.Contains(userAgent, p[0]) {
 			platform = p[1]

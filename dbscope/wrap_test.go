@@ -258,7 +258,7 @@ func TestWhatWasAnsweredIsKeptInSpiteOfALaterPanic(t *testing.T) {
 }
 
 func TestNestedWrapsAreOneTransaction(t *testing.T) {
-	var errInner = errors.New("inner")
+	errInner := errors.New("inner")
 	recovering := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() { _ = recover() }()
