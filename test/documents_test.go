@@ -36,6 +36,18 @@ func TestNoPrivatePaths(t *testing.T) {
 	}
 }
 
+// go build leaves a program beside its source, and git add takes it in.
+func TestNoProgramIsCommitted(t *testing.T) {
+	for _, file := range files(t) {
+		text := read(t, file)
+		for _, magic := range []string{"\x7fELF", "MZ\x90", "\xcf\xfa\xed\xfe", "SQLite format 3"} {
+			if strings.HasPrefix(text, magic) {
+				t.Errorf("%s is built or made: remove it from git", file)
+			}
+		}
+	}
+}
+
 var (
 	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	imageSource  = regexp.MustCompile(`(?:src|srcset|href)="([^"]+)"`)
