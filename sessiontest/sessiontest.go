@@ -150,6 +150,7 @@ func (c *Client) Get(path string) *Response {
 func (c *Client) Open(path string) *Response {
 	c.t.Helper()
 	r := c.Request(http.MethodGet, path, nil)
+	r.Header.Del("Content-Type")
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	r.Header.Set("Sec-Fetch-Dest", "document")
