@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +38,12 @@ type contract struct {
 
 func newContract(t *testing.T, config session.Config) *contract {
 	t.Helper()
-	c := &contract{clock: sessiontest.NewClock(), store: &fragile{Store: memstore.New()}}
+	return newContractOn(t, &fragile{Store: memstore.New()}, config)
+}
+
+func newContractOn(t *testing.T, store *fragile, config session.Config) *contract {
+	t.Helper()
+	c := &contract{clock: sessiontest.NewClock(), store: store}
 	config.Now, config.Logger = c.clock.Now, slog.New(slog.DiscardHandler)
 	var err error
 	if c.manager, err = session.New(c.store, contractPeople, config); err != nil {
@@ -73,26 +77,6 @@ func (c *contract) login(ctx context.Context, given sessionhttp.Credentials) (se
 		}
 	}
 	return session.CreateRequest{}, sessionhttp.ErrBadCredentials
-}
-
-// fragile fails every call of the way in while it is down.
-type fragile struct {
-	session.Store
-	down atomic.Bool
-}
-
-func (s *fragile) Get(ctx context.Context, id session.ID) (session.Record, error) {
-	if s.down.Load() {
-		return session.Record{}, errors.New("connection refused")
-	}
-	return s.Store.Get(ctx, id)
-}
-
-func (s *fragile) Create(ctx context.Context, c session.Creation) (session.Created, error) {
-	if s.down.Load() {
-		return session.Created{}, errors.New("connection refused")
-	}
-	return s.Store.Create(ctx, c)
 }
 
 // wantShape compares a JSON answer with a pattern: the same members and types;
@@ -186,35 +170,51 @@ func TestEveryRouteAnswersFieldByField(t *testing.T) {
 		}, `{"success":true,"message":"*","user":` + user + `,"platform":{"id":789,"name":"My Mastodon","type":"mastodon","instance_url":"https://mastodon.social","is_default":false},"session":` + session_ + `,"stamp":"STAMP"}`},
 		{"POST /logout", func(c client) *sessiontest.Response { return c.Post("/logout", nil) }, `{"success":true,"message":"*","timestamp":"TIME"}`},
 		{"GET /api/session_state", func(c client) *sessiontest.Response { return c.Get("/api/session_state") }, state},
-		{"GET /api/session_state without a platform", func(c client) *sessiontest.Response { return c.Another().SignIn("sam").Get("/api/session_state") },
-			`{"success":true,"user":{"id":124,"username":"sam","email":"sam@example.com"},"platform":null,"session":` + session_ + `,"session_type":"integrated","sync":` + sync + `,"stamp":"STAMP","timestamp":"TIME"}`},
+		{
+			"GET /api/session_state without a platform", func(c client) *sessiontest.Response { return c.Another().SignIn("sam").Get("/api/session_state") },
+			`{"success":true,"user":{"id":124,"username":"sam","email":"sam@example.com"},"platform":null,"session":` + session_ + `,"session_type":"integrated","sync":` + sync + `,"stamp":"STAMP","timestamp":"TIME"}`,
+		},
 		{"POST /api/session/validate", func(c client) *sessiontest.Response {
 			return c.Do(c.Request("POST", "/api/session/validate", nil))
 		}, `{"success":true,"valid":true,"database_session_valid":true,"flask_session_valid":true,"timestamp":"TIME"}`},
-		{"POST /api/session/cleanup", func(c client) *sessiontest.Response { return c.Post("/api/session/cleanup", nil) },
-			`{"success":true,"cleaned_sessions":0,"message":"Cleaned up 0 expired sessions"}`},
+		{
+			"POST /api/session/cleanup", func(c client) *sessiontest.Response { return c.Post("/api/session/cleanup", nil) },
+			`{"success":true,"cleaned_sessions":0,"message":"Cleaned up 0 expired sessions"}`,
+		},
 		{"POST /api/session/cleanup of one", func(c client) *sessiontest.Response {
 			c.Another().SignIn("alex").SignOut()
 			return c.Post("/api/session/cleanup", nil)
 		}, `{"success":true,"cleaned_sessions":1,"message":"Cleaned up 1 expired sessions"}`},
-		{"POST /api/switch_platform/{id}", func(c client) *sessiontest.Response { return c.Post("/api/switch_platform/789", nil) },
-			`{"success":true,"message":"Successfully switched to My Mastodon (Mastodon)","platform":` + mastodon + `}`},
-		{"POST /api/switch_platform/{id} to the current one", func(c client) *sessiontest.Response { return c.Post("/api/switch_platform/456", nil) },
-			`{"success":true,"message":"Successfully switched to My Pixelfed (Pixelfed)","platform":{"id":456,"name":"My Pixelfed","platform_type":"pixelfed","instance_url":"https://pixelfed.social","username":"alex"}}`},
-		{"GET /api/user_platforms", func(c client) *sessiontest.Response { return c.Get("/api/user_platforms") },
+		{
+			"POST /api/switch_platform/{id}", func(c client) *sessiontest.Response { return c.Post("/api/switch_platform/789", nil) },
+			`{"success":true,"message":"Successfully switched to My Mastodon (Mastodon)","platform":` + mastodon + `}`,
+		},
+		{
+			"POST /api/switch_platform/{id} to the current one", func(c client) *sessiontest.Response { return c.Post("/api/switch_platform/456", nil) },
+			`{"success":true,"message":"Successfully switched to My Pixelfed (Pixelfed)","platform":{"id":456,"name":"My Pixelfed","platform_type":"pixelfed","instance_url":"https://pixelfed.social","username":"alex"}}`,
+		},
+		{
+			"GET /api/user_platforms", func(c client) *sessiontest.Response { return c.Get("/api/user_platforms") },
 			`{"success":true,"platforms":[
 				{"id":456,"name":"My Pixelfed","platform_type":"pixelfed","instance_url":"https://pixelfed.social","username":"alex","is_default":true,"is_current":true,"last_used":null},
 				{"id":789,"name":"My Mastodon","platform_type":"mastodon","instance_url":"https://mastodon.social","username":"myuser","is_default":false,"is_current":false,"last_used":null}],
-				"current_platform":{"id":456,"name":"My Pixelfed"}}`},
-		{"GET /api/user_platforms without any", func(c client) *sessiontest.Response { return c.Another().SignIn("sam").Get("/api/user_platforms") },
-			`{"success":true,"platforms":[],"current_platform":null}`},
-		{"POST /api/session/refresh", func(c client) *sessiontest.Response { return c.Post("/api/session/refresh", nil) },
-			`{"success":true,"message":"*","expires_at":"TIME"}`},
+				"current_platform":{"id":456,"name":"My Pixelfed"}}`,
+		},
+		{
+			"GET /api/user_platforms without any", func(c client) *sessiontest.Response { return c.Another().SignIn("sam").Get("/api/user_platforms") },
+			`{"success":true,"platforms":[],"current_platform":null}`,
+		},
+		{
+			"POST /api/session/refresh", func(c client) *sessiontest.Response { return c.Post("/api/session/refresh", nil) },
+			`{"success":true,"message":"*","expires_at":"TIME"}`,
+		},
 		{"POST /api/session/heartbeat", func(c client) *sessiontest.Response {
 			return c.Post("/api/session/heartbeat", map[string]any{"active": true})
 		}, `{"success":true,"active":true,"server_time":"MILLIS","expires_at":"TIME","idle_expires_at":"TIME"}`},
-		{"GET /api/sessions", func(c client) *sessiontest.Response { return c.Get("/api/sessions") },
-			`{"success":true,"sessions":[{"session_id":"HANDLE","is_current":true,"created_at":"TIME","last_activity":"TIME","expires_at":"TIME","ip_address":"127.0.0.1","user_agent":"*","device":"*","platform":{"id":456,"name":"My Pixelfed"}}]}`},
+		{
+			"GET /api/sessions", func(c client) *sessiontest.Response { return c.Get("/api/sessions") },
+			`{"success":true,"sessions":[{"session_id":"HANDLE","is_current":true,"created_at":"TIME","last_activity":"TIME","expires_at":"TIME","ip_address":"127.0.0.1","user_agent":"*","device":"*","platform":{"id":456,"name":"My Pixelfed"}}]}`,
+		},
 		{"DELETE /api/sessions/{handle}", func(c client) *sessiontest.Response {
 			other := c.Another().SignIn("alex").State().Field("session.session_id").(string)
 			return c.Delete("/api/sessions/" + other)
@@ -223,8 +223,10 @@ func TestEveryRouteAnswersFieldByField(t *testing.T) {
 			c.Another().SignIn("alex")
 			return c.Post("/api/sessions/revoke_others", nil)
 		}, `{"success":true,"revoked":1}`},
-		{"GET /api/session/security", func(c client) *sessiontest.Response { return c.Get("/api/session/security") },
-			`{"success":true,"session_age_seconds":0,"last_activity_seconds":0,"is_suspicious":false,"signals":[],"user_agent":"*","ip_address":"127.0.0.1","created_at":"TIME","last_activity":"TIME"}`},
+		{
+			"GET /api/session/security", func(c client) *sessiontest.Response { return c.Get("/api/session/security") },
+			`{"success":true,"session_age_seconds":0,"last_activity_seconds":0,"is_suspicious":false,"signals":[],"user_agent":"*","ip_address":"127.0.0.1","created_at":"TIME","last_activity":"TIME"}`,
+		},
 	} {
 		t.Run(test.route, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,43 @@
+package sessionhttp_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// journal keeps what was logged.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// visit opens the site signed out: it holds the pre-login cookie, and returns the
+// token that goes with it.
+func (e *edge) visit(t *testing.T) string {
+	t.Helper()
+	e.cookie = ""
+	w := e.do("GET", "/api/csrf", "")
+	var body struct {
+		Token string `json:"csrf_token"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	e.cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
+	return body.Token
+}
