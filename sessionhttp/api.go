@@ -342,6 +342,9 @@ func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
 
 // deleteSession answers for another's session exactly as for one that never was.
 func (h *Handler) deleteSession(w http.ResponseWriter, c *call) error {
+	if _, err := session.ParseID(c.param); err != nil {
+		return &badRequestError{"This is no session's id."}
+	}
 	if err := h.EndOwn(c.r, c.session, c.param); err != nil {
 		return err
 	}

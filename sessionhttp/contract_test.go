@@ -342,7 +342,10 @@ func TestEveryErrorCode(t *testing.T) {
 		{"another's session", session.Config{}, func(c client, _ *contract) *sessiontest.Response {
 			return c.Delete("/api/sessions/" + c.Another().SignIn("sam").State().Field("session.session_id").(string))
 		}, 404, "SESSION_NOT_FOUND", "session_not_found"},
-		{"no such session", session.Config{}, func(c client, _ *contract) *sessiontest.Response { return c.Delete("/api/sessions/nonsense") }, 404, "SESSION_NOT_FOUND", "session_not_found"},
+		{"a malformed handle", session.Config{}, func(c client, _ *contract) *sessiontest.Response { return c.Delete("/api/sessions/nonsense") }, 400, "BAD_REQUEST", "malformed_request"},
+		{"no such session", session.Config{}, func(c client, _ *contract) *sessiontest.Response {
+			return c.Delete("/api/sessions/" + strings.Repeat("0", 32))
+		}, 404, "SESSION_NOT_FOUND", "session_not_found"},
 		{"wrong method", session.Config{}, func(c client, _ *contract) *sessiontest.Response { return c.Post("/api/session_state", nil) }, 405, "METHOD_NOT_ALLOWED", "method_not_allowed"},
 		{"at the limit, under deny", session.Config{Security: session.Security{MaxConcurrentPerUser: 1, LimitPolicy: session.DenyNewest}}, func(c client, _ *contract) *sessiontest.Response {
 			return c.Another().Post("/login", map[string]any{"username": "alex", "password": sessiontest.Password})

@@ -147,15 +147,13 @@ func endedMessage(r session.Reason) string {
 }
 
 // Error answers with the refusal that err stands for: JSON, or a page, or for a
-// page that needs a session a redirect to sign-in. A client that went away is no
-// failure, and gets no answer.
+// page that needs a session a redirect to sign-in. A request that was cancelled is
+// answered too, for the client may still be there, but it is no failure to log.
 func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(r.Context().Err(), context.Canceled) {
-		return
-	}
 	p := problem(err)
 	p.RequestID = requestID(w)
-	if p.Status >= 500 {
+	gone := p.Status == 503 && errors.Is(r.Context().Err(), context.Canceled)
+	if p.Status >= 500 && !gone {
 		h.config.Logger.ErrorContext(r.Context(), "sessionhttp: request failed", "error", err, "request_id", p.RequestID, "method", r.Method, "path", r.URL.Path)
 	}
 	header := w.Header()
@@ -163,9 +161,7 @@ func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
 	for _, name := range [...]string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
 		header.Del(name) // of the answer that was not to be
 	}
-	if p.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
-	}
+	retryAfter(header, p)
 	switch {
 	case h.wantsJSON(r):
 		h.writeProblem(w, p, nil)
@@ -177,6 +173,12 @@ func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(p.Status)
 		fmt.Fprintf(w, "<!doctype html><html lang=\"en\"><title>%d</title><h1>%s</h1><p>Request %s</p></html>\n", p.Status, html.EscapeString(p.Message), p.RequestID)
+	}
+}
+
+func retryAfter(header http.Header, p Problem) {
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
 }
 

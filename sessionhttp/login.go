@@ -181,6 +181,7 @@ func (h *Handler) loginFailed(w http.ResponseWriter, r *http.Request, err error)
 	}
 	p.RequestID = requestID(w)
 	noStore(w.Header())
+	retryAfter(w.Header(), p)
 	r = r.WithContext(context.WithValue(r.Context(), loginProblemKey{}, &p))
 	h.config.LoginPage.ServeHTTP(&statusWriter{ResponseWriter: w, status: p.Status}, r)
 }
