@@ -16,8 +16,12 @@ import (
 
 // filled opens a store with n sessions of as many users.
 func filled(b *testing.B, n int) (*sqlitestore.Store, []session.ID) {
-	b.Helper()
 	s := open(b, file(b))
+	return s, fill(b, s, n)
+}
+
+func fill(b *testing.B, s *sqlitestore.Store, n int) []session.ID {
+	b.Helper()
 	ids := make([]session.ID, n)
 	inParallel(256, n, func(i int) {
 		r := storetest.NewRecord(session.UserID(fmt.Sprint(i)), start)
@@ -26,7 +30,7 @@ func filled(b *testing.B, n int) (*sqlitestore.Store, []session.ID) {
 			b.Error(err)
 		}
 	})
-	return s, ids
+	return ids
 }
 
 // inParallel runs do n times on so many goroutines.

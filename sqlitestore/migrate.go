@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
@@ -129,8 +128,15 @@ func (f file) transact(ctx context.Context, cfg Config, dsn string, patience tim
 	db := sql.OpenDB(f.connector(dsn))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1) // so that the transaction is everyone's
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// For a change of the journal mode SQLite itself never waits.
 	for _, query := range []string{"PRAGMA journal_mode = WAL", "BEGIN IMMEDIATE"} {
-		if err := insist(ctx, db, query, patience); err != nil {
+		err := insist(waiting, func() error {
+			_, err := db.ExecContext(ctx, query)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -150,19 +156,6 @@ func (f file) transact(ctx context.Context, cfg Config, dsn string, patience tim
 	}
 	_, err = db.ExecContext(ctx, "COMMIT")
 	return err
-}
-
-// insist repeats a statement while other processes are in its way. For some, such
-// as a change of the journal mode, SQLite itself never waits.
-func insist(ctx context.Context, db *sql.DB, query string, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
-	for {
-		_, err := db.ExecContext(ctx, query)
-		if !busy(err) || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
-	}
 }
 
 // upgrade runs in the transaction of its caller; goose is asked for none.

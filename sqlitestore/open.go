@@ -85,21 +85,18 @@ func open(ctx context.Context, path string, cfg Config) (*Store, error) {
 			return nil, errors.Join(err, toWrite.close())
 		}
 	}
+	turn := newTurn()
 	s := &Store{
-		writer:  startWriter(toWrite, cfg.BusyTimeout),
+		writer:  startWriter(toWrite, turn, cfg.BusyTimeout),
 		readers: newReaders(f.connector("_pragma=busy_timeout(5000)&_query_only=1"), cfg.Readers),
-		db:      sql.OpenDB(f.connector(fmt.Sprintf("_pragma=busy_timeout(%d)&_txlock=immediate", cfg.BusyTimeout.Milliseconds()))),
+		db: sql.OpenDB(inTurn{
+			f.connector(fmt.Sprintf("_pragma=busy_timeout(%d)&_txlock=immediate", cfg.BusyTimeout.Milliseconds())), turn,
+		}),
 	}
 	s.db.SetMaxOpenConns(cfg.Readers)
 	s.db.SetMaxIdleConns(cfg.Readers)
 	return s, nil
 }
-
-// DB is for an application's own tables in the same file, with migrations of their
-// own: give them a prefix, and leave alone what begins with "session". Its
-// transactions begin at once as writers (BEGIN IMMEDIATE) and hold up the store's
-// changes until they end, so keep them short. It is closed by [Store.Close].
-func (s *Store) DB() *sql.DB { return s.db }
 
 // Check reads the whole database and returns what is wrong with it.
 func (s *Store) Check(ctx context.Context) error {

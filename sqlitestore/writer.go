@@ -22,7 +22,8 @@ const batchLimit = 256
 // gather; the next commit takes them all.
 type writer struct {
 	conn     *conn
-	patience time.Duration // for other processes
+	turn     turn
+	patience time.Duration // for its turn
 
 	mu      sync.Mutex
 	waiting []*change
@@ -102,8 +103,8 @@ func answer(err error) error {
 	return fmt.Errorf("sqlitestore: %w", err)
 }
 
-func startWriter(c *conn, patience time.Duration) *writer {
-	w := &writer{conn: c, patience: patience, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
+func startWriter(c *conn, turn turn, patience time.Duration) *writer {
+	w := &writer{conn: c, turn: turn, patience: patience, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -147,7 +148,7 @@ func (w *writer) run() {
 				break
 			}
 			w.commit(batch)
-			runtime.Gosched()
+			runtime.Gosched() // lets those who were answered ask again, for fuller batches
 		}
 	}
 }
@@ -164,7 +165,7 @@ func (w *writer) take() (batch []*change, closed bool) {
 // alone, so that one bad change fails alone.
 func (w *writer) commit(batch []*change) {
 	err := w.transaction(batch)
-	if err != nil && len(batch) > 1 && !busy(err) {
+	if err != nil && len(batch) > 1 && !busy(err) && !errors.Is(err, errNoTurn) {
 		for _, c := range batch {
 			c.settle(w.transaction([]*change{c}))
 		}
@@ -189,6 +190,7 @@ func (w *writer) transaction(batch []*change) (err error) {
 	if err := w.begin(t); err != nil {
 		return err
 	}
+	defer w.turn.release()
 	defer func() {
 		if err != nil {
 			_ = t.exec("ROLLBACK") // refused if the engine has rolled back by itself
@@ -220,19 +222,41 @@ func (c *change) attempt(t *tx) (err error) {
 	return c.err
 }
 
-// begin waits for its turn among processes. SQLite's own wait grows to a tenth of
-// a second between two looks, in which a busy neighbour takes many turns; this one
-// looks often enough to get its share.
+// begin waits for its turn, first in this process, then among processes. SQLite's
+// own wait grows to a tenth of a second between two looks, in which a busy
+// neighbour takes many turns; this one looks often enough to get its share.
 func (w *writer) begin(t *tx) error {
-	deadline := time.Now().Add(w.patience)
+	ctx, cancel := context.WithTimeout(t.ctx, w.patience)
+	defer cancel()
+	if err := w.turn.take(ctx); err != nil {
+		return errNoTurn
+	}
+	err := insist(ctx, func() error { return t.exec("BEGIN IMMEDIATE") })
+	if err != nil {
+		w.turn.release()
+	}
+	return err
+}
+
+// insist repeats what other processes are in the way of, until ctx is done.
+func insist(ctx context.Context, do func() error) error {
 	for {
-		err := t.exec("BEGIN IMMEDIATE")
-		if !busy(err) || time.Now().After(deadline) {
+		err := do()
+		if !busy(err) {
 			return err
 		}
-		time.Sleep(200*time.Microsecond + rand.N(time.Millisecond))
+		pause := time.NewTimer(200*time.Microsecond + rand.N(time.Millisecond))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
 	}
 }
+
+// errNoTurn means that an application's transaction took too long.
+var errNoTurn = errors.New("a transaction of the application in the same database has not ended in time: shorten it")
 
 // busy reports whether another process has its turn.
 func busy(err error) bool {
