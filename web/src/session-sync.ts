@@ -1,3 +1,4 @@
+import { watchButtons } from './buttons.js';
 import { isSessionExpired, type SessionError } from './errors.js';
 import { leave } from './leave.js';
 import type { PerformanceMetrics } from './metrics.js';
@@ -26,7 +27,16 @@ export class SessionSync {
   init(): Stop {
     this.isInitialized = true;
     Object.assign(this.#scope, { sessionSync: this });
-    return (this.#stop ??= this.#tab.start());
+    return (this.#stop ??= this.#start());
+  }
+
+  #start(): Stop {
+    const unwatch = watchButtons(this.#scope, this, (error) => this.#tab.voice.complain(error));
+    const stop = this.#tab.start();
+    return () => {
+      unwatch();
+      stop();
+    };
   }
 
   getTabId(): string {

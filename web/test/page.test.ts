@@ -73,6 +73,30 @@ async function init(): Promise<void> {
   await vi.advanceTimersByTimeAsync(50);
 }
 
+describe('buttons', () => {
+  const press = async (attribute: string, value: string) => {
+    const form = document.body.appendChild(document.createElement('form'));
+    const sent = vi.fn();
+    form.addEventListener('submit', sent);
+    const button = form.appendChild(document.createElement('button'));
+    button.setAttribute(attribute, value);
+    await init();
+    vi.mocked(fetch).mockClear();
+    button.appendChild(document.createElement('b')).click();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(sent).not.toHaveBeenCalled();
+    return vi.mocked(fetch).mock.calls.map(([url, request]) => `${request?.method} ${url}`);
+  };
+
+  test('switch the platform', async () => {
+    expect(await press('data-session-switch', '12')).toContain('POST /api/switch_platform/12');
+  });
+
+  test('sign out', async () => {
+    expect(await press('data-session-sign-out', '')).toContain('POST /logout');
+  });
+});
+
 describe('the page', () => {
   test('lesson 14: names are text, whatever they hold', async () => {
     const user = show('data-session-user');
