@@ -103,13 +103,7 @@ func (e *edge) do(method, target, body string, headers ...string) *httptest.Resp
 
 func (e *edge) csrf() string {
 	e.t.Helper()
-	var body struct {
-		Token string `json:"csrf_token"`
-	}
-	if err := json.Unmarshal(e.do("GET", "/api/csrf", "").Body.Bytes(), &body); err != nil {
-		e.t.Fatal(err)
-	}
-	return body.Token
+	return tokenIn(e.t, e.do("GET", "/api/csrf", ""))
 }
 
 func wantCode(t *testing.T, w *httptest.ResponseRecorder, status int, code string) {

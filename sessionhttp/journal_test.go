@@ -3,6 +3,8 @@ package sessionhttp_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -32,12 +34,26 @@ func (e *edge) visit(t *testing.T) string {
 	t.Helper()
 	e.cookie = ""
 	w := e.do("GET", "/api/csrf", "")
+	e.cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
+	return tokenIn(t, w)
+}
+
+func tokenIn(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
 	var body struct {
 		Token string `json:"csrf_token"`
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Token == "" {
+		t.Fatalf("%v: %s", err, w.Body)
 	}
-	e.cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
 	return body.Token
+}
+
+// sprint writes the values in every way.
+func sprint(values ...any) string {
+	var b strings.Builder
+	for _, v := range values {
+		fmt.Fprintf(&b, "%v %+v %#v %s\n", v, v, v, v)
+	}
+	return b.String()
 }

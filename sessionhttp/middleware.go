@@ -132,9 +132,12 @@ func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, e
 			return nil, err
 		}
 	}
-	acting, err := actAs(r, &c)
-	if err != nil {
-		return nil, err
+	acting := &c
+	if !h.signsIn(r) { // there platform_id is the next person's
+		var err error
+		if acting, err = actAs(r, &c); err != nil {
+			return nil, err
+		}
 	}
 	if isUnsafe(r.Method) || isNavigation(r) {
 		touched, err := h.m.Touch(r.Context(), *acting)
@@ -146,14 +149,21 @@ func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, e
 	return acting, nil
 }
 
+// signsIn reports whether r asks for another session, by the package's own route.
+func (h *Handler) signsIn(r *http.Request) bool {
+	return h.config.Login != nil && r.Method == http.MethodPost && r.URL.Path == h.config.LoginPath
+}
+
 // actAs applies the platform that the request states, if it does.
 func actAs(r *http.Request, c *session.Context) (*session.Context, error) {
-	stated := r.Header.Get("X-Platform-Id")
-	for _, field := range r.PostForm["platform_id"] {
-		if stated != "" && field != "" && field != stated {
-			return nil, &badRequestError{"The request states two platforms."}
+	stated := ""
+	for _, all := range [...][]string{r.Header["X-Platform-Id"], r.PostForm["platform_id"]} {
+		for _, one := range all {
+			if stated != "" && one != "" && one != stated {
+				return nil, &badRequestError{"The request states two platforms."}
+			}
+			stated = firstOf(stated, one)
 		}
-		stated = firstOf(stated, field)
 	}
 	if stated == "" {
 		return c, nil

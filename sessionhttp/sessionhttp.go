@@ -98,19 +98,23 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 	for _, p := range []struct {
 		name, standard string
 		path           *string
+		root           bool // may be "/"
 	}{
-		{"LoginPath", "/login", &config.LoginPath},
-		{"LogoutPath", "/logout", &config.LogoutPath},
-		{"HomePath", "/", &config.HomePath},
-		{"BasePath", "/api", &config.BasePath},
-		{"ScriptPath", "/session-sync.js", &config.ScriptPath},
+		{"LoginPath", "/login", &config.LoginPath, true},
+		{"LogoutPath", "/logout", &config.LogoutPath, false},
+		{"HomePath", "/", &config.HomePath, true},
+		{"BasePath", "/api", &config.BasePath, false},
+		{"ScriptPath", "/session-sync.js", &config.ScriptPath, false},
 	} {
 		if *p.path == "" {
 			*p.path = p.standard
 		}
-		if *p.path != "/" && (SafeNext(*p.path) == "" || strings.HasSuffix(*p.path, "/") || strings.ContainsAny(*p.path, "?#{}")) {
+		if !(p.root && *p.path == "/") && (SafeNext(*p.path) == "" || strings.HasSuffix(*p.path, "/") || strings.ContainsAny(*p.path, "?#{}")) {
 			mistake(p.name, "is %q: give a path that begins with one / and does not end with one", *p.path)
 		}
+	}
+	if config.LoginPath == config.LogoutPath {
+		mistake("LogoutPath", "is LoginPath, %q: give each its own", config.LoginPath)
 	}
 	if config.CookieName == "" {
 		config.CookieName = "vedfolnir"
