@@ -71,7 +71,7 @@ func TestDamagedHashIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, damaged := range []string{
-		"x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", good[:len(good)-1], good + "=",
+		"x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", good[:len(good)-2], good + "=",
 		strings.Replace(good, "argon2id", "argon2i", 1), strings.Replace(good, "v=19", "v=16", 1),
 		strings.Replace(good, "m=8", "m=4294967295", 1), strings.Replace(good, "t=1", "t=0", 1),
 		strings.Replace(good, "t=1", "t=01", 1), strings.Replace(good, "p=1", "p=256", 1),
