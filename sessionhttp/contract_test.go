@@ -44,7 +44,10 @@ func newContract(t *testing.T, config session.Config) *contract {
 func newContractOn(t *testing.T, store *fragile, config session.Config) *contract {
 	t.Helper()
 	c := &contract{clock: sessiontest.NewClock(), store: store}
-	config.Now, config.Logger = c.clock.Now, slog.New(slog.DiscardHandler)
+	config.Now = c.clock.Now
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	var err error
 	if c.manager, err = session.New(c.store, contractPeople, config); err != nil {
 		t.Fatal(err)

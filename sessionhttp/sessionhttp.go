@@ -165,6 +165,7 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 		switch path := r.URL.Path; {
 		case h.uncleanAPI(path):
 			noStore(w.Header())
+			vary(w.Header())
 			p := problem(errNotFound)
 			p.RequestID = requestID(w)
 			h.writeProblem(w, p, nil)
