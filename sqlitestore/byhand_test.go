@@ -30,4 +30,7 @@ func TestLesson02_ALiveRowDeletedByHandIsInTheFeed(t *testing.T) {
 	if err != nil || len(after.Changes) != 1 || after.Changes[0].Session != id || !after.Changes[0].Ended {
 		t.Fatalf("%+v, %v", after, err)
 	}
+	if rev := after.Changes[0].Rev; rev != 2 {
+		t.Errorf("rev %d, want 2: the user's other tabs list it no longer", rev)
+	}
 }

@@ -72,11 +72,7 @@ func open(ctx context.Context, path string, cfg Config) (*Store, error) {
 	if err := f.prepare(ctx, cfg); err != nil {
 		return nil, err
 	}
-	patience := 0 // the writer has its own
-	if f.memory {
-		patience = 5000 // in memory, readers stand in the way of a commit
-	}
-	toWrite, err := connect(ctx, f.connector(fmt.Sprintf("_pragma=busy_timeout(%d)", patience)))
+	toWrite, err := f.connectWriter(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +92,23 @@ func open(ctx context.Context, path string, cfg Config) (*Store, error) {
 	s.db.SetMaxOpenConns(cfg.Readers)
 	s.db.SetMaxIdleConns(cfg.Readers)
 	return s, nil
+}
+
+// connectWriter has the connection's own waiting switched off, for the writer does
+// it better. In memory it stays, because there readers stand in the way of a
+// commit.
+func (f file) connectWriter(ctx context.Context, cfg Config) (c *conn, err error) {
+	own := "_pragma=busy_timeout(0)"
+	if f.memory {
+		own = "_pragma=busy_timeout(5000)"
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.BusyTimeout)
+	defer cancel()
+	err = insist(ctx, func() error { // another process may be making the file
+		c, err = connect(ctx, f.connector(own))
+		return err
+	})
+	return c, err
 }
 
 // Check reads the whole database and returns what is wrong with it.

@@ -62,6 +62,7 @@ CREATE TABLE session_feed (
 -- by hand has to be heard of all the same, or nodes would go on remembering it.
 -- +goose StatementBegin
 CREATE TRIGGER sessions_deleted_alive AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL BEGIN
+	UPDATE session_users SET rev = rev + 1 WHERE id = OLD.user_id;
 	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 	SELECT OLD.user_id, rev, OLD.id, OLD.version + 1, 1, 0 FROM session_users WHERE id = OLD.user_id;
 END;
