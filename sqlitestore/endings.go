@@ -55,8 +55,8 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 const (
 	overdue = `SELECT ` + columns + ` FROM sessions WHERE id IN (
 		SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= ?1 LIMIT ?4)
-		UNION SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND renewed_at <= ?2 LIMIT ?4)
-		UNION SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND last_activity <= ?3 LIMIT ?4))
+		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND renewed_at <= ?2 LIMIT ?4)
+		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND last_activity <= ?3 LIMIT ?4))
 		LIMIT ?4`
 	overdueOfUser = `SELECT ` + columns + ` FROM sessions WHERE user_id = ?5 AND ended_at IS NULL
 		AND (created_at <= ?1 OR renewed_at <= ?2 OR last_activity <= ?3) LIMIT ?4`

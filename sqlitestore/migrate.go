@@ -40,14 +40,33 @@ func (f file) prepare(ctx context.Context, cfg Config) error {
 // without a lock, so that no file is made beside it.
 func (f file) inspect(ctx context.Context, cfg Config) error {
 	dsn := "mode=ro&_pragma=busy_timeout(5000)"
-	if _, err := os.Stat(f.path + "-wal"); errors.Is(err, os.ErrNotExist) {
+	_, err := os.Stat(f.path + "-wal")
+	whole := errors.Is(err, os.ErrNotExist)
+	if whole {
 		dsn += "&immutable=1"
 	}
 	db := sql.OpenDB(f.connector(dsn))
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	_, err := examine(ctx, db, cfg)
-	return err
+	if _, err := examine(ctx, db, cfg); err != nil || !whole {
+		return err
+	}
+	return f.measure(ctx, db)
+}
+
+// measure finds what SQLite overlooks: a file cut within its last page, or to
+// almost nothing.
+func (f file) measure(ctx context.Context, db *sql.DB) error {
+	var page int64
+	if err := db.QueryRowContext(ctx, "PRAGMA page_size").Scan(&page); err != nil {
+		return damaged(err)
+	}
+	if info, err := os.Stat(f.path); err != nil {
+		return err
+	} else if info.Size()%page != 0 {
+		return damaged(fmt.Errorf("%d bytes are no whole number of pages", info.Size()))
+	}
+	return nil
 }
 
 // examine returns the version of the tables; 0: none.
