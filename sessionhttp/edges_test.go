@@ -226,37 +226,6 @@ func TestAPanicIsLoggedWithItsPlaceAndAnsweredWhole(t *testing.T) {
 	}
 }
 
-func TestTheStreamOutlivesTheServersReadTimeout(t *testing.T) {
-	e := newEdge(t, nil, sessionhttp.Config{})
-	c := e.signIn()
-	server := httptest.NewUnstartedServer(e.handler)
-	server.Config.ReadTimeout = time.Second
-	server.Config.WriteTimeout = time.Second
-	server.StartTLS()
-	defer server.Close()
-	r, _ := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/api/session/events", nil)
-	r.Header.Set("Cookie", e.cookie)
-	response, err := server.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	ended := make(chan error, 1)
-	var said bytes.Buffer
-	go func() { _, err := io.Copy(&said, response.Body); ended <- err }()
-	select {
-	case err := <-ended:
-		t.Fatalf("the stream ended: %v\n%s", err, &said)
-	case <-time.After(2500 * time.Millisecond): // several times the timeout, which a TLS handshake has to fit in too
-	}
-	if err := e.manager.Revoke(t.Context(), c.Session.ID, session.SignedOut, "1"); err != nil {
-		t.Fatal(err)
-	}
-	if <-ended; !strings.Contains(said.String(), "event: ended") {
-		t.Errorf("%s", &said)
-	}
-}
-
 func TestTheClientsAddress(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, test := range []struct{ name, remote, forwarded, want string }{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -57,3 +58,6 @@ func sprint(values ...any) string {
 	}
 	return b.String()
 }
+
+// quietLogger is for tests that do not look at it.
+var quietLogger = slog.New(slog.DiscardHandler)
