@@ -208,7 +208,7 @@ func (s *Store) guarded(ctx context.Context, id session.ID, query string, args .
 		if err != nil || changed {
 			return r, err
 		}
-		if r, err = t.living(id); err == nil {
+		if _, err = t.living(id); err == nil {
 			err = refuse(session.ErrConflict)
 		}
 		return session.Record{}, err
