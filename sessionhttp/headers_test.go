@@ -269,8 +269,7 @@ func TestAPanicIs500AndTheProcessLives(t *testing.T) {
 	t.Parallel()
 	var log journal
 	quietly := slog.New(slog.NewTextHandler(&log, nil))
-	var e *edge
-	e = newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e := newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/abort":
 			panic(http.ErrAbortHandler)

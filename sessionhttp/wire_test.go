@@ -27,7 +27,6 @@ type wire struct {
 	store   *fragile
 	context session.Context
 	token   session.Token
-	served  http.Handler
 	accept  chan net.Conn
 }
 
