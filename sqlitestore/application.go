@@ -10,8 +10,8 @@ import (
 // DB is for an application's own tables in the same file, with migrations of their
 // own: give them a prefix, and leave alone what begins with "session". Its
 // transactions begin as writers at once (BEGIN IMMEDIATE), except for read-only
-// ones, and the store's changes wait until they end: keep them short. It is closed
-// by [Store.Close].
+// ones, and the store's changes wait until they end: keep them short, and ask the
+// store for none within one. It is closed by [Store.Close].
 func (s *Store) DB() *sql.DB { return s.db }
 
 // turn is held by whoever writes to the file within this process. SQLite has its

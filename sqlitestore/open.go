@@ -20,10 +20,12 @@ import (
 
 // Config of a [Store]. The zero value is right for a server.
 type Config struct {
-	// Readers is how many reads may be under way at once. Default: 8.
+	// Readers is how many reads may be under way at once, and how many connections
+	// [Store.DB] may have. Default: 8.
 	Readers int
-	// BusyTimeout is how long a change waits for other processes that write to the
-	// same file before it fails. Default: 5 seconds.
+	// BusyTimeout is how long a change waits for whoever else writes to the same
+	// file, an application's transaction or another process, before it fails.
+	// Default: 5 seconds.
 	BusyTimeout time.Duration
 	// BesideOtherTables lets the sessions into a database that already holds
 	// another application's tables. Without it such a database is refused.
@@ -167,6 +169,12 @@ func locate(path string) (file, error) {
 }
 
 // connector of connections with everything that all of them share, and more.
+//
+// Checkpoints are left to SQLite: the commit that brings the write-ahead log to
+// 1000 pages (4 MB) copies it into the file, and the next begins it anew. A log
+// that is written over in place has cheap syncs, and a short one is copied in a few
+// milliseconds. Copying it from a connection beside the writer was measured: with
+// 10,000 sessions it changes nothing, with 200,000 it gains a tenth.
 func (f file) connector(more string) driver.Connector {
 	c, err := sqlite.NewConnector(f.uri + more +
 		"&_pragma=synchronous(full)&_pragma=foreign_keys(1)&_pragma=mmap_size(1073741824)&_pragma=temp_store(memory)&_dqs=0")
@@ -177,22 +185,28 @@ func (f file) connector(more string) driver.Connector {
 }
 
 // create makes the file, for its owner's eyes only, if there is none. It is made
-// under another name: closing a file that SQLite has open would drop SQLite's
-// locks.
+// under another name, where links are to be had: closing a file that SQLite has
+// open would drop SQLite's locks.
 func (f file) create() error {
 	if _, err := os.Stat(f.path); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".new-*") // 0600
+	made, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".new-*") // 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary.Name())
-	if err := temporary.Close(); err != nil {
+	defer os.Remove(made.Name())
+	if err := made.Close(); err != nil {
 		return err
 	}
-	if err := os.Link(temporary.Name(), f.path); !errors.Is(err, os.ErrExist) {
-		return err
+	err = os.Link(made.Name(), f.path)
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		if made, err = os.OpenFile(f.path, os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			err = made.Close()
+		}
 	}
-	return nil // another process was faster
+	if errors.Is(err, os.ErrExist) { // another process was faster
+		return nil
+	}
+	return err
 }
