@@ -1,0 +1,97 @@
+// The pages as people with different eyes, hands and browsers meet them.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { before, describe, test } from 'node:test';
+import { browser, openTab, Server, signIn, until } from '../harness.mjs';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let chromium, server;
+before(async () => {
+  [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
+});
+
+/** What axe finds wrong with the page, in a line each. */
+async function faults(tab) {
+  await tab.evaluate(axe); // past the page's content policy, which allows no script of others
+  const { violations } = await tab.evaluate(() => window.axe.run());
+  return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`);
+}
+
+const PAGES = {
+  'sign in': (context) => openTab(context, `${server.url}/login`),
+  'a refused sign-in': async (context) => {
+    const tab = await openTab(context, `${server.url}/login`);
+    await tab.fill('#username', 'alex');
+    await tab.fill('#password', 'wrong');
+    await tab.click('button.main');
+    await tab.waitForLoadState();
+    return tab;
+  },
+  'home with platforms': (context) => signIn(context, server, 'alex'),
+  'home without platforms': (context) => signIn(context, server, 'robin'),
+  'nothing here': async (context) => {
+    await signIn(context, server, 'alex');
+    return openTab(context, `${server.url}/nothing`);
+  },
+};
+
+for (const colorScheme of ['light', 'dark']) {
+  describe(colorScheme, () => {
+    for (const [name, open] of Object.entries(PAGES)) {
+      test(`${name}: axe finds nothing, and nothing scrolls sideways at 320 px`, async () => {
+        const context = await chromium.newContext({ colorScheme, viewport: { width: 320, height: 640 } });
+        const tab = await open(context);
+        assert.deepEqual(await faults(tab), []);
+        assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= 320));
+        await tab.setViewportSize({ width: 1280, height: 800 });
+        assert.deepEqual(await faults(tab), []);
+        await context.close();
+      });
+    }
+  });
+}
+
+test('without script: sign in, switch, end another session, sign out', async () => {
+  const context = await chromium.newContext({ javaScriptEnabled: false });
+  const elsewhere = await signIn(await chromium.newContext(), server, 'alex');
+  const tab = await signIn(context, server, 'alex');
+  await tab.click('button[aria-label="Switch to Work"]');
+  assert.equal(await tab.textContent('h1'), 'Work');
+  await tab.click('form[action="/sessions/end-others"] button');
+  await elsewhere.waitForURL(/\/login/);
+  await tab.click('form[action="/logout"] button');
+  await tab.waitForURL(/\/login/);
+  await context.close();
+});
+
+test('by keyboard alone: sign in, switch, sign out, and always see where one is', async () => {
+  const context = await chromium.newContext();
+  const tab = await openTab(context, `${server.url}/login`);
+  await tab.keyboard.type('alex'); // the name has the focus
+  await tab.keyboard.press('Tab');
+  await tab.keyboard.type('vedfolnir-demo');
+  await tab.keyboard.press('Enter');
+  await tab.waitForURL(`${server.url}/`);
+  const reach = async (label) => {
+    for (let i = 0; i < 40; i++) {
+      await tab.keyboard.press('Tab');
+      const focus = await tab.evaluate(() => {
+        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+        return { name: document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim(), outline: outlineStyle !== 'none' && outlineWidth !== '0px' };
+      });
+      assert.ok(focus.outline, `${focus.name} does not show that it has the focus`);
+      if (focus.name === label) return;
+    }
+    assert.fail(`${label} cannot be reached`);
+  };
+  await reach('Switch to Work');
+  await tab.keyboard.press('Enter');
+  await until(async () => (await tab.textContent('h1')) === 'Work', 'the switch does not show');
+  await tab.goto(`${server.url}/`);
+  await reach('Sign out');
+  await tab.keyboard.press('Enter');
+  await tab.waitForURL(/\/login/);
+  await context.close();
+});
