@@ -258,9 +258,6 @@ func (h *Handler) validate(w http.ResponseWriter, c *call) error {
 		return nil
 	}
 	p := problem(c.refusal)
-	if p.Status != 401 {
-		return c.refusal
-	}
 	p.RequestID = requestID(w)
 	_, tokenIsGood := session.Ended(c.refusal)
 	h.writeProblem(w, p, object{"valid": false, "database_session_valid": false, "flask_session_valid": tokenIsGood})

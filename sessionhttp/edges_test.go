@@ -258,7 +258,11 @@ func TestTheClientsAddress(t *testing.T) {
 }
 
 func TestAHostHeaderDoesNotMakeAClientLocal(t *testing.T) {
-	for remote, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "192.0.2.7:1": 400, "": 400} {
+	for from, want := range map[[2]string]int{
+		{"127.0.0.1:1", "localhost"}: 200, {"[::1]:1", "localhost"}: 200, {"127.0.0.1:1", "app.localhost:8080"}: 200, {"127.0.0.1:1", "[::1]:8080"}: 200,
+		{"192.0.2.7:1", "localhost"}: 400, {"", "localhost"}: 400,
+		{"127.0.0.1:1", "example.com"}: 400, {"127.0.0.1:1", "localhost.example.com"}: 400, // by a proxy that nobody named
+	} {
 		var e *edge
 		e = newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if _, err := e.h.SignIn(w, r, "1"); err != nil {
@@ -266,10 +270,10 @@ func TestAHostHeaderDoesNotMakeAClientLocal(t *testing.T) {
 			}
 		}), sessionhttp.Config{})
 		r := httptest.NewRequest("GET", "http://localhost/", nil)
-		r.RemoteAddr = remote
+		r.RemoteAddr, r.Host = from[0], from[1]
 		w := httptest.NewRecorder()
 		if e.handler.ServeHTTP(w, r); w.Code != want {
-			t.Errorf("from %q: %d, want %d", remote, w.Code, want)
+			t.Errorf("from %q: %d, want %d", from, w.Code, want)
 		}
 	}
 }

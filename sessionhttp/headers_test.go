@@ -359,8 +359,31 @@ func TestAFloodOfCookies(t *testing.T) {
 		e.cookie = cookie
 		wantCode(t, e.do("GET", "/api/session_state", ""), 401, "SESSION_REQUIRED")
 	}
+	e.cookie = mine + "; " + mine
+	w := e.do("POST", "/logout", "", "Content-Type", "application/json", "X-CSRFToken", "x")
+	if wantCode(t, w, 400, "BAD_REQUEST"); w.Header().Get("Set-Cookie") != "" {
+		t.Errorf("%v", w.Header())
+	}
 	for _, value := range []string{`"` + strings.TrimPrefix(mine, "__Host-vedfolnir=") + `"`, strings.ToUpper(strings.TrimPrefix(mine, "__Host-vedfolnir=")), "\x00", strings.Repeat("a", 1<<20)} {
 		e.cookie = "__Host-vedfolnir=" + value
 		wantCode(t, e.do("GET", "/api/session_state", ""), 400, "BAD_REQUEST")
+	}
+}
+
+// RFC 9110, 13.1.2.
+func TestIfNoneMatch(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil, sessionhttp.Config{})
+	e.signIn()
+	e.do("GET", "/api/session_state", "")
+	tag := e.do("GET", "/api/session_state", "").Header().Get("ETag")
+	for given, status := range map[string]int{
+		tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, `W/"x",W/` + tag + `, "y"`: 304, "*": 304,
+		"": 200, `"x"`: 200, strings.Trim(tag, `"`): 200, tag[:len(tag)-2] + `"`: 200, `"` + strings.Repeat("0", 32) + tag[33:]: 200,
+	} {
+		w := e.do("GET", "/api/session_state", "", "If-None-Match", given)
+		if w.Code != status || w.Header().Get("ETag") != tag || (w.Body.Len() == 0) != (status == 304) {
+			t.Errorf("%q: %d %v", given, w.Code, w.Header())
+		}
 	}
 }

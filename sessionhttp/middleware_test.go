@@ -2,6 +2,7 @@ package sessionhttp_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,7 @@ func TestLesson12_JSONInsteadOfARedirect(t *testing.T) {
 	}{
 		{"a page", "GET", "/private?a=b&c", nil, "/login?next=%2Fprivate%3Fa%3Db%26c"},
 		{"a page that was only looked at", "HEAD", "/private", nil, "/login?next=%2Fprivate"},
+		{"home, where one comes to anyway", "GET", "/", nil, "/login"},
 		{"a form, which cannot be repeated", "POST", "/private", []string{"Content-Type", "application/x-www-form-urlencoded"}, "/login"},
 		{"a path that a browser would take for a host", "GET", "//evil.example/..//private", nil, "/login"},
 		{"asks for JSON", "GET", "/private", []string{"Accept", "application/json"}, ""},
@@ -69,7 +71,7 @@ func TestLesson12_JSONInsteadOfARedirect(t *testing.T) {
 			for i := 0; i < len(test.headers); i += 2 {
 				r.Header.Set(test.headers[i], test.headers[i+1])
 			}
-			if strings.HasPrefix(test.path, "//") {
+			if strings.HasPrefix(test.path, "//") || test.path == "/" {
 				serveGuarded(t, k, r, test.location)
 				return
 			}
@@ -83,12 +85,50 @@ func TestLesson12_JSONInsteadOfARedirect(t *testing.T) {
 	}
 }
 
-// serveGuarded asks a guard itself, past the ServeMux that would clean the path.
+// serveGuarded asks a guard itself, past the ServeMux that has no such route or
+// would clean the path.
 func serveGuarded(t *testing.T, k *contract, r *http.Request, location string) {
 	w := httptest.NewRecorder()
 	k.handler.Middleware(k.handler.RequireSession(http.NotFoundHandler())).ServeHTTP(w, r)
 	if w.Code != 303 || w.Header().Get("Location") != location {
 		t.Errorf("%d, Location %q", w.Code, w.Header().Get("Location"))
+	}
+}
+
+// An application that checks a password on a page of its own answers there.
+func TestAWrongPasswordOnAnotherPageLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	var e *edge
+	e = newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.h.Error(w, r, fmt.Errorf("confirm: %w", sessionhttp.ErrBadCredentials))
+	}), sessionhttp.Config{})
+	e.signIn()
+	if w := e.do("POST", "/confirm", "csrf_token="+e.csrf(), "Content-Type", "application/x-www-form-urlencoded"); w.Code != 401 || w.Header().Get("Location") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// What no password can be is not worth a hash.
+func TestCredentialsWithoutEndAreNotChecked(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	e := newEdge(t, nil, sessionhttp.Config{Login: func(context.Context, sessionhttp.Credentials) (session.CreateRequest, error) {
+		asked++
+		return session.CreateRequest{}, sessionhttp.ErrBadCredentials
+	}})
+	token := e.visit(t)
+	for _, body := range []string{
+		`{"username":"alex","password":"` + strings.Repeat("x", 1025) + `"}`,
+		`{"username":"` + strings.Repeat("x", 321) + `","password":"x"}`,
+	} {
+		wantCode(t, e.do("POST", "/login", body, "Content-Type", "application/json", "X-CSRFToken", token), 401, "INVALID_CREDENTIALS")
+	}
+	if asked > 0 {
+		t.Errorf("asked %d times", asked)
+	}
+	wantCode(t, e.do("POST", "/login", `{"username":"alex","password":"`+strings.Repeat("x", 1024)+`"}`, "Content-Type", "application/json", "X-CSRFToken", token), 401, "INVALID_CREDENTIALS")
+	if asked != 1 {
+		t.Error("a long password is not checked")
 	}
 }
 

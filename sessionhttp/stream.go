@@ -101,8 +101,8 @@ type stream struct {
 	buf     []byte
 }
 
-// run writes until the session, the reader or the manager ends. There is nobody
-// left to tell of an error: the reader has gone.
+// run writes until the session, the reader or the manager ends: Next says so after
+// the last event. There is nobody left to tell of an error: the reader has gone.
 func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
 	heartbeat := min(s.h.m.Config().Sync.HeartbeatInterval, maxHeartbeat)
 	if s.write(": connected\n\n") != nil {
@@ -122,9 +122,6 @@ func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
 			s.write(fmt.Sprintf("retry: %d\n\n", 200+rand.IntN(800)))
 		}
 		if err != nil || ctx.Err() != nil {
-			return
-		}
-		if e.Kind == session.SessionEnded {
 			return
 		}
 	}

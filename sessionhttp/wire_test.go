@@ -2,6 +2,7 @@ package sessionhttp_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,14 @@ import (
 
 // serverTimeout is what every stream here outlives.
 const serverTimeout = time.Second
+
+// protocols: HTTP/2 without TLS too, which needs no more than the pipe.
+var protocols = func() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
+}()
 
 // wire is a server in a bubble of synctest, where time passes when everybody waits,
 // and connections are pipes without a buffer.
@@ -45,7 +54,7 @@ func newWire(t *testing.T, config session.Config) *wire {
 	if w.context, w.token, err = w.manager.Create(t.Context(), session.CreateRequest{UserID: "123"}); err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: h.Wrap(http.NotFoundHandler()), ReadTimeout: serverTimeout, WriteTimeout: serverTimeout}
+	server := &http.Server{Handler: h.Wrap(http.NotFoundHandler()), ReadTimeout: serverTimeout, WriteTimeout: serverTimeout, Protocols: protocols}
 	go server.Serve(w)
 	t.Cleanup(func() {
 		w.manager.Close()
@@ -69,10 +78,15 @@ func (w *wire) Addr() net.Addr { return &net.IPAddr{} }
 // open asks for the stream and returns the connection, of which nothing was read.
 func (w *wire) open(query string, headers ...string) net.Conn {
 	w.t.Helper()
+	return w.ask("GET", query, headers...)
+}
+
+func (w *wire) ask(method, query string, headers ...string) net.Conn {
+	w.t.Helper()
 	client, server := net.Pipe()
 	w.t.Cleanup(func() { client.Close() })
 	w.accept <- server
-	request := "GET /api/session/events" + query + " HTTP/1.1\r\nHost: localhost\r\nCookie: vedfolnir=" + w.token.Reveal() + "\r\n"
+	request := method + " /api/session/events" + query + " HTTP/1.1\r\nHost: localhost\r\nCookie: vedfolnir=" + w.token.Reveal() + "\r\n"
 	for i := 0; i < len(headers); i += 2 {
 		request += headers[i] + ": " + headers[i+1] + "\r\n"
 	}
@@ -194,6 +208,58 @@ func TestTheStreamOutlivesTheServersTimeouts(t *testing.T) {
 		}
 		if got := r.block(); !strings.HasPrefix(got, "event: platform_switched\n") || time.Since(start) != 5*serverTimeout {
 			t.Errorf("%q after %v", got, time.Since(start))
+		}
+	})
+}
+
+// HTTP/2 resets a stream whose deadline passes, also while nothing is written.
+func TestTheStreamOverHTTP2(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, session.Config{})
+		var http2 http.Protocols
+		http2.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{Protocols: &http2, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			w.accept <- server
+			return client, nil
+		}}
+		defer transport.CloseIdleConnections()
+		request, err := http.NewRequestWithContext(t.Context(), "GET", "http://localhost/api/session/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Cookie", "vedfolnir="+w.token.Reveal())
+		answer, err := transport.RoundTrip(request)
+		if err != nil || answer.ProtoMajor != 2 {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		defer answer.Body.Close()
+		r := &reader{t, answer.Header, bufio.NewReader(answer.Body)}
+		r.block()
+		r.block()
+		for range 10 {
+			if got := r.block(); got != ": heartbeat\n\n" {
+				t.Errorf("%q", got)
+			}
+		}
+		if err := w.manager.Revoke(t.Context(), w.context.Session.ID, session.SignedOut, "123"); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.block(); !strings.HasPrefix(got, "event: ended\n") || !r.ended() {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// HEAD asks what there is and stays for none of it.
+func TestTheHeadOfAStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, session.Config{})
+		answer, err := http.ReadResponse(bufio.NewReader(w.ask("HEAD", "")), &http.Request{Method: "HEAD"})
+		if err != nil || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" || w.subscriptions() != 0 {
+			t.Errorf("%+v, %v, %d subscriptions", answer, err, w.subscriptions())
 		}
 	})
 }
