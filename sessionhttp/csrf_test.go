@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/memstore"
 	"github.com/vedfolnir/session/sessionhttp"
 	"github.com/vedfolnir/session/sessiontest"
 )
@@ -61,6 +62,12 @@ func TestNoTokenWithAFlippedBitIsGood(t *testing.T) {
 			}
 		}
 	}
+	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		token := good[:len(good)-1] + string(last)
+		if code, body := check(token); (code == 200) != (token == good) {
+			t.Errorf("with %c at the end, where %c is good: %d %s", last, good[len(good)-1], code, body)
+		}
+	}
 	for _, token := range []string{good + "A", good[1:], good + "=", " ", good[:len(good)/2], good + good} {
 		if code, body := check(token); code != 403 || !strings.Contains(body, `"CSRF_INVALID"`) {
 			t.Errorf("%q: %d %s", token, code, body)
@@ -110,6 +117,32 @@ func TestWhereATokenIsLookedFor(t *testing.T) {
 	}
 }
 
+// A key is made with before it is the only one, and accepted after it was.
+func TestTokensAreMadeWithTheFirstKey(t *testing.T) {
+	t.Parallel()
+	old, fresh := []byte(strings.Repeat("o", 32)), []byte(strings.Repeat("f", 32))
+	serve := func(store *fragile, keys ...[]byte) *contract {
+		return newContractOn(t, store, session.Config{Security: session.Security{Keys: keys}})
+	}
+	first := serve(&fragile{Store: memstore.New()}, fresh, old)
+	c := sessiontest.NewClient(t, first.served)
+	in := c.Post("/login", map[string]string{"username": "alex", "password": sessiontest.Password})
+	token := c.CSRFToken()
+	for _, test := range []struct {
+		name   string
+		keys   [][]byte
+		status int
+	}{{"the first alone", [][]byte{fresh}, 200}, {"the second alone", [][]byte{old}, 403}, {"both the other way round", [][]byte{old, fresh}, 200}, {"keys of this process", nil, 403}} {
+		r := httptest.NewRequest("POST", "http://localhost/api/session/heartbeat", nil)
+		r.Header.Set("X-CSRFToken", token)
+		w := httptest.NewRecorder()
+		serve(first.store, test.keys...).served.ServeHTTP(w, withCookie(r, in))
+		if w.Code != test.status {
+			t.Errorf("%s: %d %s", test.name, w.Code, w.Body)
+		}
+	}
+}
+
 // The pre-login cookie is chosen by the server, one to a browser; a value that is
 // none is replaced, and a second cookie of the name is nobody's.
 func TestThePreloginCookie(t *testing.T) {
@@ -134,5 +167,12 @@ func TestThePreloginCookie(t *testing.T) {
 		if set := e.do("GET", "/api/csrf", "").Header().Get("Set-Cookie"); !strings.HasPrefix(set, "__Host-vedfolnir-prelogin=") || strings.HasPrefix(set, own+";") {
 			t.Errorf("with the cookie %q: Set-Cookie %q", cookie, set)
 		}
+	}
+	// Somebody else's visit whose cookie is all zeros is not that of a browser
+	// without one.
+	e.cookie = "__Host-vedfolnir-prelogin=AAAAAAAAAAAAAAAAAAAAAA"
+	zeros := e.csrf()
+	if e.cookie = ""; signIn(zeros) != 403 {
+		t.Error("signed in without a cookie")
 	}
 }
