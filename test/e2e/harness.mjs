@@ -127,6 +127,9 @@ export const shown = (tab) => tab.textContent('h1[data-session-platform]');
 export const shows = (tab, name) =>
   tab.waitForFunction((wanted) => document.querySelector('h1[data-session-platform]')?.textContent === wanted, name);
 
+/** Waits until the tab is there. (A navigation that is repeated on its way counts as aborted elsewhere.) */
+export const arrives = (tab, path) => until(() => new URL(tab.url()).pathname === path, () => `the tab is still at ${tab.url()}`);
+
 /** The button of a platform. */
 export const switchTo = (tab, name) => tab.click(`button[aria-label=${JSON.stringify(`Switch to ${name}`)}]`);
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
-import { browser, openTab, Server, signIn, until } from '../harness.mjs';
+import { arrives, browser, openTab, Server, signIn, until } from '../harness.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -60,9 +60,9 @@ test('without script: sign in, switch, end another session, sign out', async () 
   await tab.click('button[aria-label="Switch to Work"]');
   assert.equal(await tab.textContent('h1'), 'Work');
   await tab.click('form[action="/sessions/end-others"] button');
-  await elsewhere.waitForURL(/\/login/);
+  await arrives(elsewhere, '/login');
   await tab.click('form[action="/logout"] button');
-  await tab.waitForURL(/\/login/);
+  await arrives(tab, '/login');
   await context.close();
 });
 
@@ -92,6 +92,6 @@ test('by keyboard alone: sign in, switch, sign out, and always see where one is'
   await tab.goto(`${server.url}/`);
   await reach('Sign out');
   await tab.keyboard.press('Enter');
-  await tab.waitForURL(/\/login/);
+  await arrives(tab, '/login');
   await context.close();
 });

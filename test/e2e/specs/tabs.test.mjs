@@ -1,7 +1,7 @@
 // Real tabs of one session, in a real browser.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { browser, heard, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
+import { arrives, browser, heard, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
 
 let chromium, server;
 before(async () => {
@@ -116,7 +116,7 @@ describe('the end of a session', () => {
   test('Lesson 27: signing out in one tab leaves none behind', async () => {
     const list = await tabs(await context(), server, 3);
     await list[0].click('form[action="/logout"] button');
-    await Promise.all(list.map((tab) => tab.waitForURL(/\/login/)));
+    await Promise.all(list.map((tab) => arrives(tab, '/login')));
     for (const tab of list.slice(1)) {
       assert.deepEqual(await tab.evaluate(() => Object.keys(localStorage).filter((k) => k.startsWith('vedfolnir_'))), []);
     }
@@ -146,7 +146,7 @@ describe('the end of a session', () => {
       await tab.evaluate(() => window.addEventListener('sessionExpired', (e) => window.told(e.detail.reason)));
     }
     await there.click('form[action="/sessions/end-others"] button');
-    await Promise.all([here, beside].map((tab) => tab.waitForURL(/\/login/)));
+    await Promise.all([here, beside].map((tab) => arrives(tab, '/login')));
     assert.deepEqual(events, ['revoked_by_user', 'revoked_by_user']);
   });
 
@@ -162,7 +162,7 @@ describe('the end of a session', () => {
       await tab.evaluate(() => window.addEventListener('sessionExpired', (e) => window.told(e.detail.reason)));
       tab.on('framenavigated', (frame) => visits.push(frame.url()));
     }
-    await Promise.all(list.map((tab) => tab.waitForURL(/\/login/)));
+    await Promise.all(list.map((tab) => arrives(tab, '/login')));
     await new Promise((resolve) => setTimeout(resolve, 1000)); // room for a loop to show itself
     assert.deepEqual(told, ['idle_timeout', 'idle_timeout']);
     assert.equal(visits.length, 2, visits.join(' '));
@@ -182,7 +182,7 @@ describe('the end of a session', () => {
     requests = 0;
     await c.clearCookies();
     await list[0].evaluate((id) => (window.ended = id, window.sessionSync.syncSessionState()), session.session_id).catch(() => {});
-    await Promise.all(list.map((tab) => tab.waitForURL(/\/login/)));
+    await Promise.all(list.map((tab) => arrives(tab, '/login')));
     await new Promise((resolve) => setTimeout(resolve, 500)); // room for an echo to show itself
     assert.equal(told.length, 10);
     assert.ok(requests <= 40, `${requests} requests`);
