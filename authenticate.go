@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -47,7 +48,7 @@ func (m *Manager) Authenticate(ctx context.Context, token Token, client Client) 
 			return Context{}, err
 		}
 	}
-	return m.admit(ctx, r)
+	return m.admit(ctx, r, nil)
 }
 
 // Get returns user, platform and session of a handle, with the errors of
@@ -60,17 +61,17 @@ func (m *Manager) Get(ctx context.Context, id ID) (Context, error) {
 	if err != nil {
 		return Context{}, err
 	}
-	return m.admit(ctx, r)
+	return m.admit(ctx, r, nil)
 }
 
 // Validate reports whether the session lives and is the user's. The error is not
-// nil only if the store or the directory could not tell.
+// nil only if that could not be told.
 func (m *Manager) Validate(ctx context.Context, id ID, user UserID) (bool, error) {
 	c, err := m.Get(ctx, id)
-	if errors.Is(err, ErrUnavailable) {
-		return false, err
+	if _, ended := Ended(err); ended || errors.Is(err, ErrNotFound) {
+		return false, nil
 	}
-	return err == nil && c.Session.UserID == user, nil
+	return err == nil && c.Session.UserID == user, err
 }
 
 // remembered returns this node's snapshot while the lease holds.
@@ -96,15 +97,35 @@ func (m *Manager) read(ctx context.Context, id ID) (Record, error) {
 	return r, nil
 }
 
-// admit applies the policy to what the store says.
-func (m *Manager) admit(ctx context.Context, r Record) (Context, error) {
+// alive returns the session as it is at that instant, or why it has ended. What
+// the caller holds may be older than the session: it may say yes, for nothing but
+// an end shortens a session, and never no.
+func (m *Manager) alive(ctx context.Context, s Session, at time.Time) (Session, error) {
+	if m.policy.Check(s, at) == "" {
+		return s, nil
+	}
+	r, err := m.read(ctx, s.ID)
+	if err != nil {
+		return s, err
+	}
+	if reason := m.policy.Check(r.Session, at); reason != "" {
+		return s, &EndedError{r.ID, reason}
+	}
+	return r.Session, nil
+}
+
+// admit applies the policy to what the store says. A profile that is nil is the
+// one that is remembered, or read.
+func (m *Manager) admit(ctx context.Context, r Record, p *profile) (Context, error) {
 	m.sawEpoch(r.Epoch)
 	if reason := m.policy.Check(r.Session, m.Now()); reason != "" {
 		return Context{}, &EndedError{r.ID, reason}
 	}
-	f := found{Session: r.Session, rev: r.Rev}
-	if have, ok := m.remembered(r.ID); ok {
-		f.profile = have.profile
+	f := found{Session: r.Session, rev: r.Rev, profile: p}
+	if p == nil {
+		if have, ok := m.remembered(r.ID); ok {
+			f.profile = have.profile
+		}
 	}
 	return m.withProfile(ctx, f)
 }
@@ -137,32 +158,45 @@ func (m *Manager) signOutUnknown(ctx context.Context, s Session, err error) erro
 	return &EndedError{s.ID, UserDisabled}
 }
 
+// readProfile asks the directory, together with whoever else is asking.
 func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error) {
 	p, err := m.people.do(ctx, user, func(ctx context.Context) (*profile, error) {
-		read := m.Now()
-		person, err := m.directory.Person(ctx, user)
-		if err != nil {
-			return nil, err
-		}
-		person.User.ID = user
-		return newProfile(person, read), nil
+		return m.askDirectory(ctx, user)
 	}, m.cache.setProfile)
 	return p, storeError("ask the directory", err)
+}
+
+// readProfileAnew asks for what the directory knows by now.
+func (m *Manager) readProfileAnew(ctx context.Context, user UserID) (*profile, error) {
+	if m.background.Err() != nil {
+		return nil, ErrClosed
+	}
+	since := m.people.since()
+	p, err := m.askDirectory(ctx, user)
+	if err == nil {
+		m.people.beside(since, func() { m.cache.setProfile(p) })
+	}
+	return p, storeError("ask the directory", err)
+}
+
+func (m *Manager) askDirectory(ctx context.Context, user UserID) (*profile, error) {
+	read := m.Now()
+	person, err := m.directory.Person(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	person.User.ID = user
+	return newProfile(person, read), nil
 }
 
 // Person asks the directory about the session's user, past what is remembered.
 // The errors are those of Get.
 func (m *Manager) Person(ctx context.Context, c Context) (Person, error) {
-	p, err := m.ask(ctx, c.Session.UserID)
+	p, err := m.readProfileAnew(ctx, c.Session.UserID)
 	if err != nil {
 		return Person{}, m.signOutUnknown(ctx, c.Session, err)
 	}
-	return p, nil
-}
-
-func (m *Manager) ask(ctx context.Context, user UserID) (Person, error) {
-	p, err := m.directory.Person(ctx, user)
-	return p, storeError("ask the directory", err)
+	return Person{User: p.person.User, Platforms: slices.Clone(p.person.Platforms)}, nil
 }
 
 func newProfile(person Person, read time.Time) *profile {

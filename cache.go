@@ -1,7 +1,6 @@
 package session
 
 import (
-	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -49,12 +48,8 @@ type found struct {
 	profile *profile
 }
 
-func (c *cache) of(id ID) *shard { return &c.shards[id[0]%64] }
-
-func (c *cache) ofUser(id UserID) *shard {
-	sum := sha256.Sum256([]byte(id))
-	return &c.shards[sum[0]%64]
-}
+func (c *cache) of(id ID) *shard         { return &c.shards[id[0]%64] }
+func (c *cache) ofUser(id UserID) *shard { return &c.shards[shardOf(id)[0]%64] }
 
 func (c *cache) get(id ID) (found, bool) {
 	s := c.of(id)
@@ -76,13 +71,14 @@ func (c *cache) get(id ID) (found, bool) {
 	}, true
 }
 
-// keep the record that was read, unless a newer one is there.
+// keep the record that was read, unless a newer one is there. Of the same version
+// it may carry newer activity, which raises none.
 func (c *cache) keep(r Record) {
 	s := c.of(r.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, ok := s.sessions[r.ID]; ok {
-		if have.version < r.Version {
+		if have.version <= r.Version {
 			s.replace(r)
 		}
 		return
@@ -142,11 +138,16 @@ func (c *cache) forgetAll() {
 	}
 }
 
+// setProfile remembers what was read of a person, unless a later reading is there.
 func (c *cache) setProfile(p *profile) {
 	s := c.ofUser(p.person.User.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slot, ok := s.slots[p.person.User.ID]; ok {
+	slot, ok := s.slots[p.person.User.ID]
+	if !ok {
+		return
+	}
+	if have := s.users[slot].profile; have == nil || !p.read.Before(have.read) {
 		s.users[slot].profile = p
 	}
 }

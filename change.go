@@ -32,7 +32,7 @@ func (m *Manager) SignInEpoch(ctx context.Context, user UserID) (uint64, error) 
 // token that opens it. Errors: [ErrUnknownUser], [ErrPlatform], [ErrLimit],
 // [ErrConflict], or a [*StoreError].
 func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token, error) {
-	r, token, err := m.newRecord(ctx, req)
+	r, p, token, err := m.newRecord(ctx, req)
 	if err != nil {
 		return Context{}, Token{}, err
 	}
@@ -52,30 +52,30 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token
 	}
 	m.notePlatform(created.Record)
 	m.endReplaced(ctx, req)
-	c, err := m.admit(ctx, created.Record)
+	c, err := m.admit(ctx, created.Record, p)
 	return c, token, err
 }
 
 // newRecord checks the request against the directory, which is asked anew.
-func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Token, error) {
+func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *profile, Token, error) {
 	if n := len(req.UserID); n == 0 || n > MaxIDLength {
-		return Record{}, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
+		return Record{}, nil, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
 	}
-	person, err := m.ask(ctx, req.UserID)
+	p, err := m.readProfileAnew(ctx, req.UserID)
 	if err != nil {
-		return Record{}, Token{}, err
+		return Record{}, nil, Token{}, err
 	}
-	platform, ok := person.platform(req.PlatformID)
+	platform, ok := p.person.platform(req.PlatformID)
 	if !ok && req.PlatformID != "" {
-		return Record{}, Token{}, ErrPlatform
+		return Record{}, nil, Token{}, ErrPlatform
 	}
 	id, err := newID(req.UserID)
 	if err != nil {
-		return Record{}, Token{}, err
+		return Record{}, nil, Token{}, err
 	}
 	token, err := newToken(id)
 	if err != nil {
-		return Record{}, Token{}, err
+		return Record{}, nil, Token{}, err
 	}
 	now := m.Now()
 	r := Record{
@@ -88,7 +88,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, Tok
 	if !m.config.Security.NoFingerprinting {
 		r.Fingerprint = fingerprint(m.marks[0], req.Client)
 	}
-	return r, token, nil
+	return r, p, token, nil
 }
 
 // endReplaced ends the client's former session if it was another person's: the
@@ -118,17 +118,18 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if err != nil {
 		return Context{}, err
 	}
-	person, err := m.Person(ctx, c)
+	p, err := m.readProfileAnew(ctx, c.Session.UserID)
 	if err != nil {
-		return Context{}, err
+		return Context{}, m.signOutUnknown(ctx, c.Session, err)
 	}
-	if _, ok := person.platform(platform); !ok || platform == "" {
+	if _, ok := p.person.platform(platform); !ok || platform == "" {
 		return Context{}, ErrPlatform
 	}
-	if _, ok := c.profile.person.platform(platform); !ok {
-		m.dropProfile(c.Session.UserID) // it knew less than the directory does
+	now := m.Now()
+	if _, err := m.alive(ctx, c.Session, now); err != nil { // the directory may have taken its time
+		return Context{}, err
 	}
-	r, changed, err := m.store.SwitchPlatform(ctx, id, platform, m.Now())
+	r, changed, err := m.store.SwitchPlatform(ctx, id, platform, now)
 	if err != nil {
 		m.unsure(id)
 		return Context{}, storeError("switch platform", err)
@@ -138,28 +139,36 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 		m.audit(ctx, "platform_switched", r, string(r.UserID))
 		m.notePlatform(r)
 	}
-	return m.admit(ctx, r)
+	return m.admit(ctx, r, p)
 }
 
 // Refresh lets the lifetime begin anew, within the absolute limit. [ErrConflict]:
-// the session changed since c was read.
+// the session changed since c was read. The other errors are those of Get.
 func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
-	r, err := m.store.Refresh(ctx, c.Session.ID, c.Session.Version, m.Now())
+	now := m.Now()
+	if _, err := m.alive(ctx, c.Session, now); err != nil {
+		return Context{}, err
+	}
+	r, err := m.store.Refresh(ctx, c.Session.ID, c.Session.Version, now)
 	if err != nil {
 		m.unsure(c.Session.ID)
 		return Context{}, storeError("refresh session", err)
 	}
 	m.stored(r)
 	m.audit(ctx, "refreshed", r, string(r.UserID))
-	return m.admit(ctx, r)
+	return m.admit(ctx, r, nil)
 }
 
 // Rotate gives the session a new token; presented is the one in use. That one
 // stays good until the overlap after the first use of the new one, so that other
 // tabs and requests under way are not signed out; if the new one never arrives,
 // the rotation lapses. [ErrConflict]: somebody else rotated, or the session
-// changed since it was read; there is no new token then.
+// changed since it was read. The other errors are those of Get; [ErrNotFound] also
+// for a token that does not open the session. With an error there is no new token.
 func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Context, Token, error) {
+	if err := m.mayRotate(ctx, c.Session, presented); err != nil {
+		return Context{}, Token{}, err
+	}
 	token, err := newToken(c.Session.ID)
 	if err != nil {
 		return Context{}, Token{}, err
@@ -171,8 +180,31 @@ func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Conte
 	}
 	m.stored(r)
 	m.audit(ctx, "rotated", r, string(r.UserID))
-	c, err = m.admit(ctx, r)
+	c, err = m.admit(ctx, r, nil)
 	return c, token, err
+}
+
+// mayRotate reports why not. What is presented becomes the previous token, which
+// stays good: so it has to be the current one, or the one before it while nobody
+// has used that. The store's guard then holds the version that was looked at here.
+func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) error {
+	r, err := m.read(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	now := m.Now()
+	standing := m.policy.standing(r.secrets(), presented.hash(), now)
+	if standing == unknownSecret || presented.id != s.ID {
+		return ErrNotFound
+	}
+	if reason := m.policy.Check(r.Session, now); reason != "" {
+		return &EndedError{s.ID, reason}
+	}
+	superseded := standing == replayedSecret || standing == previousSecret && !r.FirstUsed.IsZero()
+	if superseded || r.Version != s.Version {
+		return ErrConflict
+	}
+	return nil
 }
 
 // Revoke ends a session. by names who did it: a user's id, [System], or an
@@ -237,29 +269,26 @@ func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
 // platforms, so that every tab and node shows it at once.
 func (m *Manager) DirectoryChanged(ctx context.Context, user UserID) error {
 	rev, err := m.store.RaiseRev(ctx, user)
+	m.heard(Change{User: user, Rev: rev, Directory: true}) // though the store may not have heard
 	if err != nil {
-		m.dropProfile(user)
 		return storeError("note a change of the directory", err)
 	}
-	m.people.spoil(user)
-	m.cache.heard(Change{User: user, Rev: rev, Directory: true})
-	m.watchers.wake(user)
 	m.tellBus()
 	return nil
-}
-
-func (m *Manager) dropProfile(user UserID) {
-	m.people.spoil(user)
-	m.cache.heard(Change{User: user, Directory: true})
 }
 
 // Touch notes that the person did something. It writes at most once in the write
 // interval: within a second, and before it returns if a tenth of the idle timeout
 // has gone by, so that a crash loses no more than that. The returned context
-// carries the new idle deadline.
+// carries the new idle deadline. The errors are those of Get.
 func (m *Manager) Touch(ctx context.Context, c Context) (Context, error) {
 	now := m.Now()
-	gone := now.Sub(c.Session.LastActivity)
+	s, err := m.alive(ctx, c.Session, now)
+	if err != nil {
+		return c, err
+	}
+	c = c.renewed(s.RenewedAt, s.LastActivity, m.policy)
+	gone := now.Sub(s.LastActivity)
 	if gone < m.policy.WriteInterval {
 		return c, nil
 	}
@@ -272,11 +301,12 @@ func (m *Manager) Touch(ctx context.Context, c Context) (Context, error) {
 		m.activity.add(act)
 	}
 	m.cache.touched(act.ID, now)
-	return c.touched(now, m.policy), nil
+	return c.renewed(s.RenewedAt, now, m.policy), nil
 }
 
-func (c Context) touched(at time.Time, p Policy) Context {
-	c.Session.LastActivity = at
+// renewed returns c with what moves its deadlines, and nothing else.
+func (c Context) renewed(at, active time.Time, p Policy) Context {
+	c.Session.RenewedAt, c.Session.LastActivity = at, active
 	c.deadlines = p.Deadlines(c.Session)
 	return c
 }

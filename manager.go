@@ -215,9 +215,9 @@ func (m *Manager) readFeed(patience time.Duration) {
 // heard takes in one change: first no read that is in flight may still be kept,
 // then the snapshots go.
 func (m *Manager) heard(ch Change) {
-	m.sessions.spoil(ch.Session)
+	m.spoilSessions(ch.User)
 	if ch.Directory {
-		m.people.spoil(ch.User)
+		m.people.spoil(func(user UserID) bool { return user == ch.User })
 	}
 	m.cache.heard(ch)
 	m.watchers.wake(ch.User)
@@ -226,23 +226,31 @@ func (m *Manager) heard(ch Change) {
 // stored takes in changes that this node has made.
 func (m *Manager) stored(records ...Record) {
 	for _, r := range records {
-		m.sessions.spoil(r.ID)
+		m.spoilSessions(r.UserID)
 		m.cache.changed(r)
 		m.watchers.wake(r.UserID)
 	}
 	m.tellBus()
 }
 
+// spoilSessions spoils the reads of all of the user's sessions: with each the
+// user's rev is read, which a change of another one may raise. (Handles of the
+// same shard are another user's now and then, who reads again.)
+func (m *Manager) spoilSessions(user UserID) {
+	shard := shardOf(user)
+	m.sessions.spoil(func(id ID) bool { return [2]byte(id[:2]) == shard })
+}
+
 // unsure is called after a change whose outcome is not known.
 func (m *Manager) unsure(id ID) {
-	m.sessions.spoil(id)
+	m.sessions.spoil(func(other ID) bool { return other == id })
 	m.cache.forget(id)
 	m.feed.wake()
 }
 
 func (m *Manager) forgetAll() {
-	m.sessions.spoilAll()
-	m.people.spoilAll()
+	m.sessions.spoil(func(ID) bool { return true })
+	m.people.spoil(func(UserID) bool { return true })
 	m.cache.forgetAll()
 }
 

@@ -2,6 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -12,6 +15,7 @@ import (
 type reads[K comparable, V any] struct {
 	mu       sync.Mutex
 	inFlight map[K]*read[V]
+	spoils   uint64
 	closed   bool
 	wg       sync.WaitGroup
 }
@@ -41,6 +45,23 @@ func (r *reads[K, V]) do(ctx context.Context, key K, load func(context.Context) 
 	}
 }
 
+// beside is for a read that somebody makes for themselves: it keeps what that
+// found, unless anything was spoilt since. (Any key at all: such reads are few.)
+func (r *reads[K, V]) beside(since uint64, keep func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spoils == since {
+		keep()
+	}
+}
+
+// since is for beside: take it before the read.
+func (r *reads[K, V]) since() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.spoils
+}
+
 func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V)) *read[V] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,38 +81,41 @@ func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context
 	r.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
+		defer r.settle(key, flight, keep)
+		flight.err = errors.New("the read ended its goroutine")
 		flight.value, flight.err = load(ctx)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.inFlight[key] == flight {
-			delete(r.inFlight, key)
-		}
-		if !flight.spoilt && flight.err == nil {
-			keep(flight.value)
-		}
-		close(flight.done)
 	})
 	return flight
 }
 
-// spoil the read of key that is in flight, if there is one.
-func (r *reads[K, V]) spoil(key K) {
+// settle tells those who wait. A panic of the load is an error for all of them:
+// the goroutine is nobody's own, so nobody else could recover from it.
+func (r *reads[K, V]) settle(key K, flight *read[V], keep func(V)) {
+	if p := recover(); p != nil {
+		flight.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if flight := r.inFlight[key]; flight != nil {
-		flight.spoilt = true
+	if r.inFlight[key] == flight {
 		delete(r.inFlight, key)
 	}
+	if !flight.spoilt && flight.err == nil {
+		keep(flight.value)
+	}
+	close(flight.done)
 }
 
-// spoilAll spoils every read that is in flight.
-func (r *reads[K, V]) spoilAll() {
+// spoil the reads in flight of every key that is among.
+func (r *reads[K, V]) spoil(among func(K) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, flight := range r.inFlight {
-		flight.spoilt = true
+	r.spoils++
+	for key, flight := range r.inFlight {
+		if among(key) {
+			flight.spoilt = true
+			delete(r.inFlight, key)
+		}
 	}
-	clear(r.inFlight)
 }
 
 // close refuses further reads and waits for those in flight.

@@ -133,3 +133,31 @@ func (d *changing) Person(ctx context.Context, id session.UserID) (session.Perso
 	defer d.mu.Unlock()
 	return d.people.Person(ctx, id)
 }
+
+// asked counts how often a directory is asked, and runs a hook before each answer.
+type asked struct {
+	session.Directory
+	times atomic.Int64
+	hook  atomic.Pointer[func()]
+}
+
+func (d *asked) Person(ctx context.Context, id session.UserID) (session.Person, error) {
+	d.times.Add(1)
+	if hook := d.hook.Load(); hook != nil {
+		(*hook)()
+	}
+	return d.Directory.Person(ctx, id)
+}
+
+// panicking panics at every Get while it is told to.
+type panicking struct {
+	session.Store
+	now atomic.Bool
+}
+
+func (s *panicking) Get(ctx context.Context, id session.ID) (session.Record, error) {
+	if s.now.Load() {
+		panic("index out of range")
+	}
+	return s.Store.Get(ctx, id)
+}

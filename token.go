@@ -21,9 +21,14 @@ func newID(user UserID) (ID, error) {
 	if _, err := io.ReadFull(rand.Reader, id[2:]); err != nil {
 		return ID{}, fmt.Errorf("session: make handle: %w", err)
 	}
-	shard := sha256.Sum256([]byte(user))
+	shard := shardOf(user)
 	copy(id[:2], shard[:])
 	return id, nil
+}
+
+func shardOf(user UserID) [2]byte {
+	sum := sha256.Sum256([]byte(user))
+	return [2]byte(sum[:2])
 }
 
 // ParseID reads a handle's text, or returns [ErrMalformed].
