@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -100,31 +101,61 @@ type setting struct {
 	field     func(*Config) any // *time.Duration, *int, *LimitPolicy or disabled
 	standard  any
 	orNone    bool // 0 in the environment, and -1 in a Config, mean "none"
+	help      string
+}
+
+// Setting describes one setting of a [Config] to whoever lets people choose it.
+type Setting struct {
+	Path    string // "timeout.idle_timeout", as in the JSON of a Config
+	Env     string // "SESSION_IDLE_TIMEOUT_SECONDS"
+	Default string // as [ConfigFromEnv] reads it; durations in seconds
+	Help    string // one line
+}
+
+// Settings lists every setting that has a name in the environment.
+func Settings() []Setting {
+	list := make([]Setting, len(settings))
+	for i, s := range settings {
+		list[i] = Setting{Path: s.path, Env: s.env, Default: s.text(), Help: s.help}
+	}
+	return list
+}
+
+// text of the default.
+func (s setting) text() string {
+	switch v := s.standard.(type) {
+	case nil:
+		return "true" // a switch
+	case time.Duration:
+		return strconv.FormatFloat(v.Seconds(), 'f', -1, 64)
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // disabled is a switch that is on by default, so that its zero value is right.
 type disabled struct{ off *bool }
 
 var settings = []setting{
-	{"timeout.session_lifetime", "SESSION_LIFETIME_SECONDS", func(c *Config) any { return &c.Timeout.SessionLifetime }, 48 * time.Hour, false},
-	{"timeout.idle_timeout", "SESSION_IDLE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.IdleTimeout }, 24 * time.Hour, false},
-	{"timeout.absolute_timeout", "SESSION_ABSOLUTE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.AbsoluteTimeout }, 7 * 24 * time.Hour, false},
-	{"timeout.warning_threshold", "SESSION_WARNING_THRESHOLD_SECONDS", func(c *Config) any { return &c.Timeout.WarningThreshold }, 15 * time.Minute, false},
-	{"timeout.activity_write_interval", "SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS", func(c *Config) any { return &c.Timeout.ActivityWriteInterval }, time.Minute, false},
-	{"cleanup.cleanup_interval", "SESSION_CLEANUP_INTERVAL_SECONDS", func(c *Config) any { return &c.Cleanup.CleanupInterval }, 30 * time.Minute, false},
-	{"cleanup.batch_size", "SESSION_CLEANUP_BATCH_SIZE", func(c *Config) any { return &c.Cleanup.BatchSize }, 100, false},
-	{"cleanup.retention", "SESSION_RETENTION_SECONDS", func(c *Config) any { return &c.Cleanup.Retention }, 7 * 24 * time.Hour, false},
-	{"sync.check_interval", "SESSION_SYNC_CHECK_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.CheckInterval }, 2 * time.Second, false},
-	{"sync.heartbeat_interval", "SESSION_HEARTBEAT_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.HeartbeatInterval }, 30 * time.Second, false},
-	{"sync.lease", "SESSION_LEASE_SECONDS", func(c *Config) any { return &c.Sync.Lease }, 2 * time.Second, true},
-	{"security.max_concurrent_per_user", "SESSION_MAX_CONCURRENT_PER_USER", func(c *Config) any { return &c.Security.MaxConcurrentPerUser }, 5, true},
-	{"security.limit_policy", "SESSION_LIMIT_POLICY", func(c *Config) any { return &c.Security.LimitPolicy }, EvictOldest, false},
-	{"security.max_platform_switches_per_hour", "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR", func(c *Config) any { return &c.Security.MaxPlatformSwitchesPerHour }, 50, true},
-	{"security.rotation_overlap", "SESSION_ROTATION_OVERLAP_SECONDS", func(c *Config) any { return &c.Security.RotationOverlap }, 10 * time.Second, false},
-	{"security.enable_fingerprinting", "SESSION_ENABLE_FINGERPRINTING", func(c *Config) any { return disabled{&c.Security.NoFingerprinting} }, nil, false},
-	{"security.enable_audit_logging", "SESSION_ENABLE_AUDIT_LOGGING", func(c *Config) any { return disabled{&c.Security.NoAuditLogging} }, nil, false},
-	{"features.enable_cross_tab_sync", "SESSION_FEATURE_CROSS_TAB_SYNC", func(c *Config) any { return disabled{&c.Features.NoCrossTabSync} }, nil, false},
-	{"features.enable_background_cleanup", "SESSION_FEATURE_BACKGROUND_CLEANUP", func(c *Config) any { return disabled{&c.Features.NoBackgroundCleanup} }, nil, false},
+	{"timeout.session_lifetime", "SESSION_LIFETIME_SECONDS", func(c *Config) any { return &c.Timeout.SessionLifetime }, 48 * time.Hour, false, "how long a session lasts since sign-in or the last refresh"},
+	{"timeout.idle_timeout", "SESSION_IDLE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.IdleTimeout }, 24 * time.Hour, false, "how long a session lasts without activity"},
+	{"timeout.absolute_timeout", "SESSION_ABSOLUTE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.AbsoluteTimeout }, 7 * 24 * time.Hour, false, "how long a session lasts at most, whatever happens"},
+	{"timeout.warning_threshold", "SESSION_WARNING_THRESHOLD_SECONDS", func(c *Config) any { return &c.Timeout.WarningThreshold }, 15 * time.Minute, false, "how long before the end people are warned"},
+	{"timeout.activity_write_interval", "SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS", func(c *Config) any { return &c.Timeout.ActivityWriteInterval }, time.Minute, false, "activity is stored at most once in this time"},
+	{"cleanup.cleanup_interval", "SESSION_CLEANUP_INTERVAL_SECONDS", func(c *Config) any { return &c.Cleanup.CleanupInterval }, 30 * time.Minute, false, "how often ended sessions are cleaned up"},
+	{"cleanup.batch_size", "SESSION_CLEANUP_BATCH_SIZE", func(c *Config) any { return &c.Cleanup.BatchSize }, 100, false, "sessions to a transaction of the clean-up"},
+	{"cleanup.retention", "SESSION_RETENTION_SECONDS", func(c *Config) any { return &c.Cleanup.Retention }, 7 * 24 * time.Hour, false, "how long an ended session can say why it ended"},
+	{"sync.check_interval", "SESSION_SYNC_CHECK_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.CheckInterval }, 2 * time.Second, false, "how often a tab asks that cannot hold a stream"},
+	{"sync.heartbeat_interval", "SESSION_HEARTBEAT_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.HeartbeatInterval }, 30 * time.Second, false, "how often tabs and streams say that they are there"},
+	{"sync.lease", "SESSION_LEASE_SECONDS", func(c *Config) any { return &c.Sync.Lease }, 2 * time.Second, true, "how long a node may trust what it remembers; 0: every request asks the database"},
+	{"security.max_concurrent_per_user", "SESSION_MAX_CONCURRENT_PER_USER", func(c *Config) any { return &c.Security.MaxConcurrentPerUser }, 5, true, "live sessions of one person; 0: any number"},
+	{"security.limit_policy", "SESSION_LIMIT_POLICY", func(c *Config) any { return &c.Security.LimitPolicy }, EvictOldest, false, "at that limit: oldest or idlest ends that session, deny refuses the sign-in"},
+	{"security.max_platform_switches_per_hour", "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR", func(c *Config) any { return &c.Security.MaxPlatformSwitchesPerHour }, 50, true, "more are a signal in the security information; 0: none is"},
+	{"security.rotation_overlap", "SESSION_ROTATION_OVERLAP_SECONDS", func(c *Config) any { return &c.Security.RotationOverlap }, 10 * time.Second, false, "how long the previous token stays good once the new one is used"},
+	{"security.enable_fingerprinting", "SESSION_ENABLE_FINGERPRINTING", func(c *Config) any { return disabled{&c.Security.NoFingerprinting} }, nil, false, "keep a keyed hash of what the browser says of itself, to notice a change"},
+	{"security.enable_audit_logging", "SESSION_ENABLE_AUDIT_LOGGING", func(c *Config) any { return disabled{&c.Security.NoAuditLogging} }, nil, false, "log what happens to sessions"},
+	{"features.enable_cross_tab_sync", "SESSION_FEATURE_CROSS_TAB_SYNC", func(c *Config) any { return disabled{&c.Features.NoCrossTabSync} }, nil, false, "offer the event stream that tabs follow"},
+	{"features.enable_background_cleanup", "SESSION_FEATURE_BACKGROUND_CLEANUP", func(c *Config) any { return disabled{&c.Features.NoBackgroundCleanup} }, nil, false, "clean up by itself"},
 }
 
 func (s setting) String() string { return s.path + " (" + s.env + ")" }

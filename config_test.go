@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -182,4 +183,33 @@ func FuzzConfigFromEnv(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Whoever lets people choose settings finds each with a default that reads back as
+// itself.
+func TestSettingsDescribeThemselves(t *testing.T) {
+	var environ []string
+	for _, s := range session.Settings() {
+		if s.Help == "" || s.Path == "" {
+			t.Errorf("%+v says too little", s)
+		}
+		environ = append(environ, s.Env+"="+s.Default)
+	}
+	if len(environ) == 0 {
+		t.Fatal("there are no settings")
+	}
+	chosen, warnings, err := session.ConfigFromEnv(environ)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("%v %v", err, warnings)
+	}
+	m, err := session.New(memstore.New(), nil, session.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	got, _ := json.Marshal(chosen)
+	want, _ := json.Marshal(m.Config())
+	if !bytes.Equal(got, want) {
+		t.Errorf("the defaults read as\n%s\nnot\n%s", got, want)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vedfolnir/session/internal/nearest"
 )
 
 // ConfigFromEnv reads the SESSION_* variables out of environ, which has the form
@@ -33,8 +35,12 @@ func ConfigFromEnv(environ []string) (c Config, warnings []string, err error) {
 			errs = append(errs, &ConfigError{s.env, fmt.Sprintf("is %q: %s", value, problem)})
 		}
 	}
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.env)
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if known := nearest(name); known != "" {
+		if known := nearest.Of(name, names); known != "" {
 			warnings = append(warnings, fmt.Sprintf("%s is not known and was not used; did you mean %s?", name, known))
 		}
 	}
@@ -108,39 +114,4 @@ func parseDuration(value string) (time.Duration, error) {
 		return 0, strconv.ErrRange
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
-}
-
-// nearest returns the setting that name was probably meant to be. Desktops set
-// SESSION_MANAGER and the like: those are near to none.
-func nearest(name string) string {
-	best, distance := "", 4
-	for _, s := range settings {
-		if strings.HasPrefix(s.env, name) && len(name) > len("SESSION_")+3 {
-			return s.env
-		}
-		if d := editDistance(name, s.env); d < distance {
-			best, distance = s.env, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
