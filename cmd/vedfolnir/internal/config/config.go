@@ -21,21 +21,25 @@ import (
 // DefaultDatabase is used when neither a database nor a demo was asked for.
 const DefaultDatabase = "sqlite:vedfolnir.db"
 
-// Serve holds the flags of "vedfolnir serve". Each can also be given in the
-// environment or in the file, by the name in its env tag: a flag wins over the
-// environment, and that over the file.
-type Serve struct {
-	Addr         string   `env:"VEDFOLNIR_ADDR" placeholder:"HOST:PORT" help:"Where to listen. Port 0 takes any free one. Default: 127.0.0.1:8080."`
-	Database     string   `env:"VEDFOLNIR_DATABASE" placeholder:"sqlite:FILE" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. Default: sqlite:vedfolnir.db, or a temporary file with --demo."`
-	Demo         bool     `env:"VEDFOLNIR_DEMO" help:"Try it out: people with public passwords, a temporary database, this machine only."`
-	Config       File     `env:"VEDFOLNIR_CONFIG" placeholder:"FILE" help:"Read settings from a file of NAME=VALUE lines: the SESSION_ variables, and the ones named here."`
-	Keys         string   `env:"VEDFOLNIR_KEYS" placeholder:"FILE" help:"The server's secret keys, one a line, the first in use. Made at the first start. Default: vedfolnir.keys beside the database."`
-	TLSCert      string   `name:"tls-cert" env:"VEDFOLNIR_TLS_CERT" placeholder:"FILE" help:"Serve HTTPS with this certificate (PEM, the whole chain)."`
-	TLSKey       string   `name:"tls-key" env:"VEDFOLNIR_TLS_KEY" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
-	TrustedProxy []string `env:"VEDFOLNIR_TRUSTED_PROXY" placeholder:"ADDRESS" help:"A reverse proxy whose forwarded headers count: an address or a network (10.0.0.0/8). It has to speak HTTPS to people. May be repeated."`
-	LogLevel     string   `env:"VEDFOLNIR_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info."`
+// Common holds the flags of every command. Each flag can also be given in the
+// environment or in the file: a flag wins over the environment, and that over the
+// file.
+type Common struct {
+	Config   string `placeholder:"FILE" help:"Read settings from this file, in TOML; vedfolnir config template writes one."`
+	Database string `placeholder:"sqlite:FILE" default:"sqlite:vedfolnir.db" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. Default: ${default}, or a temporary file with --demo."`
+	Keys     string `placeholder:"FILE" help:"The server's secret keys, one a line, the first in use. Made at the first start. Default: vedfolnir.keys beside the database."`
+	LogLevel string `placeholder:"LEVEL" default:"info" help:"debug, info, warn or error. Default: ${default}."`
+}
 
-	DangerousPlainHTTP bool `name:"dangerous-plain-http" env:"VEDFOLNIR_DANGEROUS_PLAIN_HTTP" help:"Serve plain HTTP beyond this machine: whoever is on the way can read every password and take every session."`
+// Serve holds the flags of the server.
+type Serve struct {
+	Addr         string   `placeholder:"HOST:PORT" default:"127.0.0.1:8080" help:"Where to listen. Port 0 takes any free one. Default: ${default}."`
+	Demo         bool     `help:"Try it out: people with public passwords, a temporary database, this machine only."`
+	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Serve HTTPS with this certificate (PEM, the whole chain)."`
+	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
+	TrustedProxy []string `placeholder:"ADDRESS" help:"A reverse proxy whose forwarded headers count: an address or a network (10.0.0.0/8). It has to speak HTTPS to people. May be repeated."`
+
+	DangerousPlainHTTP bool `name:"dangerous-plain-http" help:"Serve plain HTTP beyond this machine: whoever is on the way can read every password and take every session."`
 }
 
 // Settings are what a server is started with. They have been checked.
@@ -54,6 +58,8 @@ type Settings struct {
 	LogLevel slog.Level
 	Session  session.Config
 	Warnings []string
+	// Values are all settings as they were chosen, and where.
+	Values []Value
 }
 
 // Database says where sessions and people are kept.
@@ -63,25 +69,29 @@ type Database struct {
 	Temporary bool // a file that goes with the process
 }
 
-// Settings checks everything and tells every mistake.
-func (s Serve) Settings(environ []string) (Settings, error) {
+// Load finds the value of every setting and checks them all together. given are
+// the flags of the command line. The error is an [*Error] that tells every mistake;
+// the settings hold what could be understood even then.
+func Load(given map[string]string, environ []string) (Settings, error) {
 	var m mistakes
-	s.Addr, s.LogLevel = cmp.Or(s.Addr, "127.0.0.1:8080"), cmp.Or(s.LogLevel, "info")
-	environ, warnings := s.Config.over(environ, &m)
-	out := Settings{Addr: s.Addr, Demo: s.Demo, Warnings: warnings}
-	out.Loopback = s.loopback(&m)
-	out.Database = s.database(&m)
-	out.Proxies = s.proxies(&m)
-	out.TLS = s.tls(&m)
-	out.Plain = out.TLS == nil && len(out.Proxies) == 0
-	out.KeyFile, out.Keys = s.keys(out.Database, &m)
-	if err := out.LogLevel.UnmarshalText([]byte(s.LogLevel)); err != nil {
-		m.add("--log-level %q: give debug, info, warn or error", s.LogLevel)
+	values, warnings := choose(given, environ, &m)
+	c := byKey(values)
+	out := Settings{
+		Addr: c["addr"].Text, Demo: c.truth("demo", &m), Warnings: warnings, Values: values,
 	}
-	s.together(out, &m)
+	out.Loopback = loopback(out.Addr, &m)
+	out.Database = database(c.text("database"), out.Demo, &m)
+	out.Proxies = proxies(c.list("trusted_proxy"), &m)
+	out.TLS = certificate(c.text("tls_cert"), c.text("tls_key"), &m)
+	out.Plain = out.TLS == nil && len(out.Proxies) == 0
+	out.KeyFile, out.Keys = keys(c.text("keys"), out.Database, &m)
+	if err := out.LogLevel.UnmarshalText([]byte(c["log_level"].Text)); err != nil {
+		m.add("--log-level %q: give debug, info, warn or error", c["log_level"].Text)
+	}
+	together(out, c.truth("dangerous_plain_http", &m), &m)
 	var unused []string
 	var err error
-	out.Session, unused, err = session.ConfigFromEnv(environ)
+	out.Session, unused, err = session.ConfigFromEnv(c.environ(environ))
 	out.Session.Security.Keys = out.Keys
 	out.Warnings = append(out.Warnings, unused...)
 	m.join(err)
@@ -89,47 +99,44 @@ func (s Serve) Settings(environ []string) (Settings, error) {
 }
 
 // together reports what is right by itself and wrong in company.
-func (s Serve) together(out Settings, m *mistakes) {
+func together(s Settings, danger bool, m *mistakes) {
 	switch {
-	case s.Demo && !out.Loopback:
+	case s.Demo && !s.Loopback:
 		m.add("--demo with --addr %s: its passwords are public, so it listens on this machine only; give --addr 127.0.0.1:8080 or no --demo", s.Addr)
-	case !out.Loopback && out.Plain && !s.DangerousPlainHTTP:
+	case !s.Loopback && s.Plain && !danger:
 		m.add("--addr %s is reached from other machines, and plain HTTP gives away passwords and sessions: give --tls-cert and --tls-key, or --trusted-proxy if a proxy in front speaks HTTPS, or --addr 127.0.0.1:8080", s.Addr)
 	}
-	if s.Demo && len(out.Proxies) > 0 {
+	if s.Demo && len(s.Proxies) > 0 {
 		m.add("--demo with --trusted-proxy: a demo refuses everything that was forwarded; leave one of them out")
 	}
 }
 
 // loopback reports whether the address is this machine's own.
-func (s Serve) loopback(m *mistakes) bool {
-	host, port, err := net.SplitHostPort(s.Addr)
+func loopback(addr string, m *mistakes) bool {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		m.add("--addr %q: give HOST:PORT, such as 127.0.0.1:8080", s.Addr)
+		m.add("--addr %q: give HOST:PORT, such as 127.0.0.1:8080", addr)
 		return true
 	}
 	if n, err := net.LookupPort("tcp", port); err != nil || n > 65535 {
-		m.add("--addr %q: the port is not a number from 0 to 65535", s.Addr)
+		m.add("--addr %q: the port is not a number from 0 to 65535", addr)
 	}
 	if host == "localhost" {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil && host != "" {
-		m.add("--addr %q: give an IP address or localhost as the host", s.Addr)
+		m.add("--addr %q: give an IP address or localhost as the host", addr)
 		return true
 	}
 	return ip.IsLoopback()
 }
 
-func (s Serve) database(m *mistakes) Database {
-	if s.Database == "" && s.Demo {
+func database(text string, demo bool, m *mistakes) Database {
+	if text == "" && demo {
 		return Database{Temporary: true}
 	}
-	text := s.Database
-	if text == "" {
-		text = DefaultDatabase
-	}
+	text = cmp.Or(text, DefaultDatabase)
 	path, ok := strings.CutPrefix(text, "sqlite:")
 	switch {
 	case !ok || path == "" || strings.ContainsAny(path, "?\x00"):
@@ -146,8 +153,8 @@ func (s Serve) database(m *mistakes) Database {
 	return Database{Path: path}
 }
 
-func (s Serve) proxies(m *mistakes) (prefixes []netip.Prefix) {
-	for _, text := range s.TrustedProxy {
+func proxies(texts []string, m *mistakes) (prefixes []netip.Prefix) {
+	for _, text := range texts {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			prefixes = append(prefixes, p.Masked())
 		} else if a, err := netip.ParseAddr(text); err == nil {
@@ -163,18 +170,18 @@ func (s Serve) proxies(m *mistakes) (prefixes []netip.Prefix) {
 	return prefixes
 }
 
-func (s Serve) tls(m *mistakes) *tls.Config {
+func certificate(cert, key string, m *mistakes) *tls.Config {
 	switch {
-	case s.TLSCert == "" && s.TLSKey == "":
+	case cert == "" && key == "":
 		return nil
-	case s.TLSCert == "":
+	case cert == "":
 		m.add("--tls-key without --tls-cert: give both")
 		return nil
-	case s.TLSKey == "":
+	case key == "":
 		m.add("--tls-cert without --tls-key: give both")
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		m.add("--tls-cert and --tls-key: %v", err)
 		return nil
@@ -183,8 +190,8 @@ func (s Serve) tls(m *mistakes) *tls.Config {
 }
 
 // keys that are not kept are made anew by the session manager.
-func (s Serve) keys(db Database, m *mistakes) (path string, keys [][]byte) {
-	path = s.Keys
+func keys(given string, db Database, m *mistakes) (path string, keys [][]byte) {
+	path = given
 	if path == "" && db.Path != "" {
 		path = filepath.Join(filepath.Dir(db.Path), "vedfolnir.keys")
 	}
@@ -194,7 +201,7 @@ func (s Serve) keys(db Database, m *mistakes) (path string, keys [][]byte) {
 	keys, err := ReadKeys(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if folder, err := os.Stat(filepath.Dir(path)); s.Keys != "" && (err != nil || !folder.IsDir()) {
+		if folder, err := os.Stat(filepath.Dir(path)); given != "" && (err != nil || !folder.IsDir()) {
 			m.add("--keys %q: there is no folder %s", path, filepath.Dir(path))
 		}
 	case err != nil:
@@ -233,10 +240,10 @@ type Error struct{ Mistakes []error }
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("the configuration has a mistake; nothing was started:")
+	b.WriteString("the settings have a mistake; nothing was done:")
 	if n := len(e.Mistakes); n > 1 {
 		b.Reset()
-		fmt.Fprintf(&b, "the configuration has %d mistakes; nothing was started:", n)
+		fmt.Fprintf(&b, "the settings have %d mistakes; nothing was done:", n)
 	}
 	for _, mistake := range e.Mistakes {
 		fmt.Fprintf(&b, "\n  - %v", mistake)

@@ -3,6 +3,8 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,15 +28,19 @@ func load(t *testing.T, environ []string, args ...string) (config.Settings, erro
 		name, value, _ := strings.Cut(line, "=")
 		t.Setenv(name, value)
 	}
-	var s config.Serve
-	parser, err := kong.New(&s)
+	var flags struct {
+		config.Common
+		config.Serve
+	}
+	parser, err := kong.New(&flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(args); err != nil {
+	ctx, err := parser.Parse(args)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Settings(environ)
+	return config.Load(config.Given(ctx), environ)
 }
 
 func write(t *testing.T, content string) string {
@@ -107,7 +113,7 @@ SESSION_CLEANUP_BATCH_SIZE=100
 
 // Lesson 15: what is set more explicitly wins.
 func TestLesson15_FlagOverEnvironmentOverFile(t *testing.T) {
-	file := write(t, "\ufeffexport VEDFOLNIR_ADDR='127.0.0.1:1' # first\r\nVEDFOLNIR_LOG_LEVEL=\"warn\"\r\nSESSION_LIFETIME_SECONDS=3600\nVEDFOLNIR_DATABASE=sqlite::memory:\n")
+	file := write(t, "\ufeffaddr = '127.0.0.1:1' # first\r\nVEDFOLNIR_LOG_LEVEL=\"warn\"\r\ndatabase = \"sqlite::memory:\"\n[timeout]\nsession_lifetime = \"1h\"\n")
 	for _, c := range []struct {
 		what    string
 		environ []string
@@ -173,7 +179,14 @@ func TestMistakes(t *testing.T) {
 		{"no such certificate", nil, []string{"--tls-cert=x", "--tls-key=y"}, []string{"--tls-cert and --tls-key"}},
 		{"no such level", nil, []string{"--log-level=loud"}, []string{"--log-level"}},
 		{"no such file of settings", nil, []string{"--config=none"}, []string{"--config"}},
-		{"lines that say nothing", nil, []string{"--config", write(t, "A=1\nwhat?\nA=2\nVEDFOLNIR_ADR=x\n")}, []string{"line 2", "line 3", "VEDFOLNIR_ADR is not known"}},
+		{"a file that is no TOML", nil, []string{"--config", write(t, "addr = \"127.0.0.1:1\"\nwhat?\n")}, []string{"line 2"}},
+		{
+			"keys that nobody knows", nil,
+			[]string{"--config", write(t, "A = 1\nadr = \"x\"\nVEDFOLNIR_ADR = \"x\"\n[timeout]\nidle_timout = 1\n[tiemout]\nidle_timeout = 1\n")},
+			[]string{"A is not known", "adr is not known; did you mean addr?", "did you mean VEDFOLNIR_ADDR?", "did you mean timeout.idle_timeout?", "tiemout.idle_timeout is not known; did you mean timeout.idle_timeout?"},
+		},
+		{"a key twice", nil, []string{"--config", write(t, "SESSION_LIFETIME_SECONDS = 1800\n[timeout]\nsession_lifetime = 1800\n")}, []string{"set twice"}},
+		{"values of the wrong kind", nil, []string{"--config", write(t, "trusted_proxy = [1]\naddr = 2024-01-01\ndemo = 7\n")}, []string{"texts in quotes", "give a text in quotes", "give true or false"}},
 		{"session settings", []string{"SESSION_LIFETIME_SECONDS=-1", "SESSION_CLEANUP_BATCH_SIZE=many"}, nil, []string{"SESSION_LIFETIME_SECONDS", "SESSION_CLEANUP_BATCH_SIZE"}},
 		{
 			"everything at once",
@@ -261,4 +274,54 @@ func files(t *testing.T, folder string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// Each value is shown with where it comes from, and none is a key.
+func TestEveryValueHasASource(t *testing.T) {
+	t.Chdir(t.TempDir())
+	file := write(t, "log_level = \"warn\"\n[sync]\nlease = 3\n")
+	s, err := load(t, []string{"VEDFOLNIR_CONFIG=" + file, "SESSION_IDLE_TIMEOUT_SECONDS=1800"}, "--addr=127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]string{}
+	for _, v := range s.Values {
+		sources[v.Key] = v.Text + " by " + v.Source
+	}
+	for key, want := range map[string]string{
+		"addr": "127.0.0.1:0 by --addr", "log_level": "warn by " + file, "sync.lease": "3 by " + file,
+		"timeout.idle_timeout": "1800 by SESSION_IDLE_TIMEOUT_SECONDS", "database": "sqlite:vedfolnir.db by default",
+		"cleanup.batch_size": "100 by default", "config": file + " by VEDFOLNIR_CONFIG",
+	} {
+		if sources[key] != want {
+			t.Errorf("%s is %s, want %s", key, sources[key], want)
+		}
+	}
+}
+
+// The template is a file that changes nothing, and with each of its comments taken
+// away sets everything to its default.
+func TestTemplate(t *testing.T) {
+	t.Chdir(t.TempDir())
+	plain, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := config.Template()
+	if s, err := load(t, nil, "--config", write(t, template)); err != nil || !reflect.DeepEqual(s.Session, plain.Session) || s.Addr != plain.Addr {
+		t.Errorf("as it is: %v", err)
+	}
+	uncommented := regexp.MustCompile(`(?m)^#([a-z_]+ = )`).ReplaceAllString(template, "$1")
+	s, err := load(t, nil, "--config", write(t, uncommented))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, uncommented)
+	}
+	for _, v := range s.Values {
+		if v.Key != "config" && v.Source == "default" {
+			t.Errorf("%s is not in the template", v.Key)
+		}
+		if v.Text != v.Default && v.Key != "config" {
+			t.Errorf("%s is %q in the template, and %q by default", v.Key, v.Text, v.Default)
+		}
+	}
 }

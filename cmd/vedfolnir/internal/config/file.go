@@ -1,111 +1,94 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"reflect"
-	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/BurntSushi/toml"
 )
 
-// File is the path of a file of settings: NAME=VALUE lines in the form of the
-// specification, with comments after a # on lines of their own or after a value
-// ("SESSION_LIFETIME_SECONDS=172800  # 48 hours"), with or without quotes and a
-// leading "export".
-type File string
-
-// BeforeResolve lets the file speak for flags that neither the command line nor
-// the environment has given. What is wrong with it is told by Settings.
-func (f File) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
-	path, _ := ctx.FlagValue(trace.Flag).(File)
-	values, _ := path.read()
-	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		for _, name := range flag.Envs {
-			if _, given := os.LookupEnv(name); given {
-				return nil, nil
-			}
-			if value, ok := values[name]; ok {
-				return value, nil
-			}
-		}
-		return nil, nil
-	}))
-	return nil
-}
-
-// over returns the file's settings with the environment over them, and what
-// should be known about either.
-func (f File) over(environ []string, m *mistakes) (merged, warnings []string) {
-	values, problems := f.read()
-	m.errs = append(m.errs, problems...)
-	for name, value := range values {
-		merged = append(merged, name+"="+value)
-		if strings.HasPrefix(name, "VEDFOLNIR_") && !known[name] {
-			m.add("%s: %s is not known", f, name)
-		}
+// readFile reads a file of settings in TOML 1.0: the flags by their names
+// ("trusted_proxy"), the session's settings in the tables of its JSON
+// ("[timeout]"). Either may be given by its name in the environment instead, so
+// that the specification's own block of NAME=VALUE lines is such a file. The values
+// are returned under the settings' keys.
+func readFile(path string, m *mistakes) map[string]string {
+	if path == "" {
+		return nil
 	}
-	for _, line := range environ {
-		name, _, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(name, "VEDFOLNIR_") && !known[name] {
-			warnings = append(warnings, name+" is not known and was not used")
-		}
-	}
-	return append(merged, environ...), warnings
-}
-
-// known are the names that flags have in the environment.
-var known = func() map[string]bool {
-	names := map[string]bool{}
-	t := reflect.TypeFor[Serve]()
-	for i := range t.NumField() {
-		names[t.Field(i).Tag.Get("env")] = true
-	}
-	return names
-}()
-
-var settingLine = regexp.MustCompile(`^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$`)
-
-func (f File) read() (values map[string]string, problems []error) {
-	if f == "" {
-		return nil, nil
-	}
-	content, err := os.ReadFile(string(f))
+	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, []error{fmt.Errorf("--config: %w", err)}
+		m.add("--config: %w: name a file that is there (vedfolnir config template writes one)", err)
+		return nil
 	}
-	values = map[string]string{}
-	for i, line := range strings.Split(strings.TrimPrefix(string(content), "\ufeff"), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+	var tree map[string]any
+	if _, err := toml.Decode(strings.TrimPrefix(string(content), "\ufeff"), &tree); err != nil {
+		var parse toml.ParseError
+		if errors.As(err, &parse) {
+			m.add("%s, line %d: %s", path, parse.Position.Line, parse.Message)
+		} else {
+			m.add("%s: %w", path, err)
 		}
-		setting := settingLine.FindStringSubmatch(line)
-		if setting == nil {
-			problems = append(problems, fmt.Errorf("%s, line %d: give NAME=VALUE, or begin a comment with #", f, i+1))
-			continue
-		}
-		if _, twice := values[setting[1]]; twice {
-			problems = append(problems, fmt.Errorf("%s, line %d: %s is set a second time", f, i+1, setting[1]))
-		}
-		values[setting[1]] = plain(setting[2])
+		return nil
 	}
-	return values, problems
+	values := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		takeIn(path, name, tree[name], values, m)
+	}
+	return values
 }
 
-// plain takes quotes or a comment from a value.
-func plain(value string) string {
-	if value != "" && (value[0] == '"' || value[0] == '\'') {
-		if quoted, _, ok := strings.Cut(value[1:], value[:1]); ok {
-			return quoted
+// takeIn puts one key of the file, or all of a table, where it belongs.
+func takeIn(path, name string, value any, values map[string]string, m *mistakes) {
+	if table, ok := value.(map[string]any); ok {
+		for _, inner := range slices.Sorted(maps.Keys(table)) {
+			takeIn(path, name+"."+inner, table[inner], values, m)
 		}
+		return
 	}
-	for i := range len(value) {
-		if value[i] == '#' && (i == 0 || value[i-1] == ' ' || value[i-1] == '\t') {
-			value = value[:i]
-			break
+	s, ok := find(name)
+	if !ok {
+		m.add("%s: %s is not known%s", path, name, didYouMean(name))
+		return
+	}
+	text, err := tomlText(value)
+	if err != nil {
+		m.add("%s: %s: %w", path, name, err)
+		return
+	}
+	if _, twice := values[s.Key]; twice {
+		m.add("%s: %s is set twice, as %s and as %s: leave one of them out", path, name, s.Key, s.Env)
+		return
+	}
+	values[s.Key] = text
+}
+
+// tomlText is how a value would be written in the environment.
+func tomlText(value any) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	case []any:
+		parts := make([]string, len(v))
+		for i, part := range v {
+			text, ok := part.(string)
+			if !ok {
+				return "", errors.New("give a list of texts in quotes")
+			}
+			parts[i] = text
 		}
+		return strings.Join(parts, ","), nil
 	}
-	return strings.TrimSpace(value)
+	return "", fmt.Errorf("give a text in quotes, a number, true or false, not %v", value)
 }

@@ -96,6 +96,11 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Person returns the user and their active platforms, the default one first, for
 // the session manager.
 func (d *Directory) Person(ctx context.Context, id session.UserID) (session.Person, error) {
+	return d.person(ctx, id, false)
+}
+
+// person leaves out whoever may not sign in, unless everybody is asked for.
+func (d *Directory) person(ctx context.Context, id session.UserID, everybody bool) (session.Person, error) {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.Person{}, session.ErrUnknownUser
@@ -103,8 +108,8 @@ func (d *Directory) Person(ctx context.Context, id session.UserID) (session.Pers
 	rows, err := d.db.QueryContext(ctx, `
 		SELECT p.username, p.email, a.id, a.name, a.platform_type, a.instance_url, a.username, a.is_default, a.last_used
 		FROM directory_people p LEFT JOIN directory_platforms a ON a.person_id = p.id AND a.active = 1
-		WHERE p.id = ? AND p.disabled = 0 AND (p.demo = 0 OR ?)
-		ORDER BY a.is_default DESC, a.id`, key, d.config.AllowDemoPeople)
+		WHERE p.id = ? AND (? OR p.disabled = 0 AND (p.demo = 0 OR ?))
+		ORDER BY a.is_default DESC, a.id`, key, everybody, d.config.AllowDemoPeople)
 	if err != nil {
 		return session.Person{}, fmt.Errorf("directory: read person: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
 )
@@ -67,9 +66,8 @@ func (n Newcomer) check() error {
 	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email || len(n.Email) > 254 {
 		errs = append(errs, fmt.Errorf("%q is no e-mail address", n.Email))
 	}
-	// 15 and more where the password stands alone: NIST SP 800-63B-4, 3.1.1.2.
-	if !n.demo && utf8.RuneCountInString(n.Password) < 15 {
-		errs = append(errs, errors.New("the password has fewer than 15 characters"))
+	if !n.demo { // whose password is public anyhow
+		errs = append(errs, checkPassword(n.Password))
 	}
 	if n.Role != Ordinary && n.Role != Admin {
 		errs = append(errs, fmt.Errorf("there is no role %q", n.Role))
@@ -78,52 +76,30 @@ func (n Newcomer) check() error {
 }
 
 func (d *Directory) insert(ctx context.Context, n Newcomer, hash string) (session.UserID, error) {
-	tx, err := d.db.BeginTx(ctx, nil)
-	if err != nil {
-		return "", err
-	}
-	defer tx.Rollback()
 	var id int64
-	err = tx.QueryRowContext(ctx, `
-		INSERT INTO directory_people (username, username_key, email, email_key, password, role, demo)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
-		n.Username, folded(n.Username), n.Email, folded(n.Email), hash, n.Role, n.demo).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", ErrTaken
-	}
-	if err != nil {
-		return "", err
-	}
-	for _, p := range n.Platforms {
-		if err := insertPlatform(ctx, tx, id, p); err != nil {
-			return "", err
+	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `
+			INSERT INTO directory_people (username, username_key, email, email_key, password, role, demo)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
+			n.Username, folded(n.Username), n.Email, folded(n.Email), hash, n.Role, n.demo).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrTaken
 		}
-	}
-	return session.UserID(strconv.FormatInt(id, 10)), tx.Commit()
+		for _, p := range n.Platforms {
+			if err == nil {
+				_, err = insertPlatform(ctx, tx, id, p)
+			}
+		}
+		return err
+	})
+	return session.UserID(strconv.FormatInt(id, 10)), err
 }
 
-func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) error {
-	_, err := tx.ExecContext(ctx, `
+func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, `
 		INSERT INTO directory_platforms (person_id, name, platform_type, instance_url, username, is_default)
-		VALUES (?, ?, ?, ?, ?, ?)`, person, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault)
-	return err
-}
-
-// Disable keeps the person from signing in. End their sessions with
-// Manager.RevokeUser and the reason UserDisabled.
-func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
-	key, err := rowID(string(id))
-	if err != nil {
-		return session.ErrUnknownUser
-	}
-	result, err := d.db.ExecContext(ctx, `UPDATE directory_people SET disabled = 1 WHERE id = ?`, key)
-	if err != nil {
-		return fmt.Errorf("directory: disable person: %w", err)
-	}
-	if n, err := result.RowsAffected(); err == nil && n == 0 {
-		return session.ErrUnknownUser
-	}
-	return nil
+		VALUES (?, ?, ?, ?, ?, ?) RETURNING id`, person, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault).Scan(&id)
+	return id, err
 }
 
 // People counts those who could sign in.

@@ -82,7 +82,7 @@ func (a *App) openDirectory(ctx context.Context) (err error) {
 	}
 	n, err := a.people.People(ctx)
 	if err == nil && n == 0 {
-		a.log.Warn("nobody can sign in yet: there are no people in this database (--demo brings some of its own)")
+		a.log.Warn("nobody can sign in yet: there are no people in this database: vedfolnir user add makes one (--demo brings some of its own)")
 	}
 	return err
 }

@@ -1,0 +1,32 @@
+package cli
+
+import "errors"
+
+type migrateCommand struct{}
+
+func (migrateCommand) Help() string {
+	return "The server does this by itself when it starts; here it can be done before. A database that is not there is made.\n\nExample:\n\n  vedfolnir migrate --database sqlite:/var/lib/vedfolnir/vedfolnir.db"
+}
+
+func (migrateCommand) Run(c *Call) error {
+	if c.mistakes != nil {
+		return c.mistakes
+	}
+	path := c.settings.Database.Path
+	if path == "" {
+		return hint(errors.New("there is nothing to bring up to date in memory"), "name a database with --database sqlite:FILE")
+	}
+	return c.withNew(path, func(*database) error {
+		c.say("The database %s is up to date.", path)
+		return nil
+	})
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Help() string { return "Example:\n\n  vedfolnir version" }
+
+func (versionCommand) Run(c *Call) error {
+	c.say("vedfolnir %s", c.Version)
+	return nil
+}

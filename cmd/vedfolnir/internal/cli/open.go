@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/sqlitestore"
+)
+
+// operator is who does what is done from the command line.
+const operator = "operator"
+
+// database is the open database with everything that a command needs of it.
+type database struct {
+	store    *sqlitestore.Store
+	people   *directory.Directory
+	sessions *session.Manager
+}
+
+// with opens the database that is there and runs do. A server that uses it at the
+// same time follows what is done.
+func (c *Call) with(do func(*database) error) error {
+	if c.mistakes != nil {
+		return c.mistakes
+	}
+	path := c.settings.Database.Path
+	if path == "" {
+		return hint(errors.New("this database is gone with the server that uses it"), "name one that stays with --database sqlite:FILE")
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return hint(nothing("there is no database %s", path), "name it with --database sqlite:FILE; vedfolnir migrate makes a new one")
+	}
+	return c.withNew(path, do)
+}
+
+// withNew makes the database if it is not there.
+func (c *Call) withNew(path string, do func(*database) error) (err error) {
+	log := slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var d database
+	defer func() { err = errors.Join(err, d.close()) }()
+	if d.store, err = sqlitestore.Open(c, path, sqlitestore.Config{}); err != nil {
+		return err
+	}
+	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{AllowDemoPeople: true, Logger: log}); err != nil {
+		return err
+	}
+	config := c.settings.Session
+	config.Logger = log
+	config.Features.NoBackgroundCleanup = true
+	config.Security.NoAuditLogging = true
+	if d.sessions, err = session.New(d.store, d.people, config); err != nil {
+		return err
+	}
+	return do(&d)
+}
+
+func (d *database) close() error {
+	var errs []error
+	if d.sessions != nil {
+		errs = append(errs, d.sessions.Close())
+	}
+	if d.people != nil {
+		errs = append(errs, d.people.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// person finds somebody by name, e-mail address or id.
+func (d *database) person(ctx context.Context, who string) (directory.Entry, error) {
+	e, err := d.people.Lookup(ctx, who)
+	if errors.Is(err, session.ErrUnknownUser) {
+		return e, hint(nothing("there is no person %q", who), "vedfolnir user list shows who there is")
+	}
+	return e, err
+}
+
+// named is the person of that name, or everybody if nobody is named.
+func (d *database) named(ctx context.Context, who string) ([]directory.Entry, error) {
+	if who == "" {
+		return d.people.Everybody(ctx)
+	}
+	e, err := d.person(ctx, who)
+	return []directory.Entry{e}, err
+}
+
+// changed makes every node and tab look at the person anew.
+func (d *database) changed(ctx context.Context, id session.UserID) error {
+	if err := d.sessions.DirectoryChanged(ctx, id); err != nil {
+		return fmt.Errorf("it is done, but servers may show the old state for a minute: %w", err)
+	}
+	return nil
+}

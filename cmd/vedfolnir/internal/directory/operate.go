@@ -1,0 +1,261 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/vedfolnir/session"
+)
+
+// Entry is a person as an operator sees them.
+type Entry struct {
+	ID        session.UserID `json:"id"`
+	Username  string         `json:"username"`
+	Email     string         `json:"email"`
+	Role      Role           `json:"role"`
+	Disabled  bool           `json:"disabled"`
+	Demo      bool           `json:"demo"` // with a public password; signs in to a demo only
+	Platforms int            `json:"platforms"`
+}
+
+// State in a word.
+func (e Entry) State() string {
+	switch {
+	case e.Disabled:
+		return "disabled"
+	case e.Demo:
+		return "demo"
+	}
+	return "active"
+}
+
+const selectEntry = `
+	SELECT id, username, email, role, disabled, demo,
+		(SELECT count(*) FROM directory_platforms a WHERE a.person_id = p.id AND a.active = 1)
+	FROM directory_people p `
+
+func scanEntry(row interface{ Scan(...any) error }) (e Entry, err error) {
+	var id int64
+	err = row.Scan(&id, &e.Username, &e.Email, &e.Role, &e.Disabled, &e.Demo, &e.Platforms)
+	e.ID = session.UserID(strconv.FormatInt(id, 10))
+	return e, err
+}
+
+// Lookup finds somebody by name, e-mail address or id, or returns
+// [session.ErrUnknownUser]. It is for operators: it tells who there is.
+func (d *Directory) Lookup(ctx context.Context, who string) (Entry, error) {
+	id, _ := rowID(who) // 0, which is nobody's, for a name
+	e, err := scanEntry(d.db.QueryRowContext(ctx, selectEntry+`
+		WHERE username_key = ?1 OR email_key = ?1 OR id = ?2 ORDER BY username_key = ?1 DESC LIMIT 1`, folded(who), id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, session.ErrUnknownUser
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("directory: look up person: %w", err)
+	}
+	return e, nil
+}
+
+// Everybody lists all people in the order in which they were added, the disabled
+// ones too.
+func (d *Directory) Everybody(ctx context.Context) ([]Entry, error) {
+	rows, err := d.db.QueryContext(ctx, selectEntry+`ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("directory: list people: %w", err)
+	}
+	defer rows.Close()
+	var people []Entry
+	for rows.Next() {
+		e, err := scanEntry(rows)
+		if err != nil {
+			return nil, fmt.Errorf("directory: list people: %w", err)
+		}
+		people = append(people, e)
+	}
+	return people, rows.Err()
+}
+
+// Disable keeps the person from signing in. End their sessions with
+// Manager.RevokeUser and the reason UserDisabled.
+func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
+	return d.update(ctx, "disable person", id, `UPDATE directory_people SET disabled = 1 WHERE id = ?`)
+}
+
+// Enable lets the person sign in again. Call Manager.DirectoryChanged.
+func (d *Directory) Enable(ctx context.Context, id session.UserID) error {
+	return d.update(ctx, "enable person", id, `UPDATE directory_people SET disabled = 0 WHERE id = ?`)
+}
+
+// SetRole says what the person may do. Call Manager.DirectoryChanged.
+func (d *Directory) SetRole(ctx context.Context, id session.UserID, role Role) error {
+	if role != Ordinary && role != Admin {
+		return fmt.Errorf("directory: set role: there is no role %q: give %s or %s", role, Ordinary, Admin)
+	}
+	return d.update(ctx, "set role", id, `UPDATE directory_people SET role = ?2 WHERE id = ?1`, role)
+}
+
+// SetPassword replaces the person's password. End their sessions with
+// Manager.RevokeUser and the reason CredentialChanged.
+func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password string) error {
+	if err := checkPassword(password); err != nil {
+		return fmt.Errorf("directory: set password: %w", err)
+	}
+	hash, err := d.hasher.hash(ctx, password)
+	if err != nil {
+		return fmt.Errorf("directory: set password: %w", err)
+	}
+	return d.update(ctx, "set password", id, `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1`, hash)
+}
+
+// checkPassword: 15 characters and more where the password stands alone (NIST SP
+// 800-63B-4, 3.1.1.2).
+func checkPassword(password string) error {
+	if utf8.RuneCountInString(password) < 15 {
+		return errors.New("the password has fewer than 15 characters: a few words make a good one")
+	}
+	return nil
+}
+
+// Remove deletes the person and their platforms. End their sessions first.
+func (d *Directory) Remove(ctx context.Context, id session.UserID) error {
+	return d.update(ctx, "remove person", id, `DELETE FROM directory_people WHERE id = ?`)
+}
+
+// update changes one person's row, whose id is the first argument.
+func (d *Directory) update(ctx context.Context, what string, id session.UserID, query string, args ...any) error {
+	key, err := rowID(string(id))
+	if err != nil {
+		return session.ErrUnknownUser
+	}
+	result, err := d.db.ExecContext(ctx, query, append([]any{key}, args...)...)
+	if err != nil {
+		return fmt.Errorf("directory: %s: %w", what, err)
+	}
+	if n, err := result.RowsAffected(); err == nil && n == 0 {
+		return session.ErrUnknownUser
+	}
+	return nil
+}
+
+// Platforms of the person, the default one first, whether or not they may sign in.
+func (d *Directory) Platforms(ctx context.Context, id session.UserID) ([]session.Platform, error) {
+	person, err := d.person(ctx, id, true)
+	return person.Platforms, err
+}
+
+// AddPlatform gives the person one more platform; their first one is the default
+// one. Call Manager.DirectoryChanged.
+func (d *Directory) AddPlatform(ctx context.Context, id session.UserID, p session.Platform) (session.PlatformID, error) {
+	if err := checkPlatform(p); err != nil {
+		return "", fmt.Errorf("directory: add platform: %w", err)
+	}
+	key, err := rowID(string(id))
+	if err != nil {
+		return "", session.ErrUnknownUser
+	}
+	var made int64
+	err = d.inTransaction(ctx, func(tx *sql.Tx) error {
+		var others int
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_platforms WHERE person_id = ? AND is_default = 1`, key).Scan(&others)
+		if err != nil {
+			return err
+		}
+		if p.IsDefault && others > 0 {
+			if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 0 WHERE person_id = ?`, key); err != nil {
+				return err
+			}
+		}
+		p.IsDefault = p.IsDefault || others == 0
+		made, err = insertPlatform(ctx, tx, key, p)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("directory: add platform: %w", err)
+	}
+	return session.PlatformID(strconv.FormatInt(made, 10)), nil
+}
+
+func checkPlatform(p session.Platform) error {
+	var errs []error
+	if p.Name == "" || utf8.RuneCountInString(p.Name) > 100 {
+		errs = append(errs, errors.New("give the platform a name of 1 to 100 characters"))
+	}
+	if p.Type == "" {
+		errs = append(errs, errors.New("say of which type the platform is, such as pixelfed or mastodon"))
+	}
+	if u, err := url.Parse(p.InstanceURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		errs = append(errs, fmt.Errorf("%q is no address of an instance: give one that begins with https://", p.InstanceURL))
+	}
+	return errors.Join(errs...)
+}
+
+// RemovePlatform takes one away, or returns [session.ErrPlatform]. Another one
+// becomes the default one, if it was that. Call Manager.DirectoryChanged.
+func (d *Directory) RemovePlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
+	return d.changePlatform(ctx, "remove platform", id, platform, func(tx *sql.Tx, person, row int64) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE id = ?`, row); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			UPDATE directory_platforms SET is_default = 1
+			WHERE id = (SELECT min(id) FROM directory_platforms WHERE person_id = ?1 AND active = 1)
+				AND NOT EXISTS (SELECT 1 FROM directory_platforms WHERE person_id = ?1 AND is_default = 1)`, person)
+		return err
+	})
+}
+
+// SetDefaultPlatform says with which platform new sessions begin, or returns
+// [session.ErrPlatform]. Call Manager.DirectoryChanged.
+func (d *Directory) SetDefaultPlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
+	return d.changePlatform(ctx, "set default platform", id, platform, func(tx *sql.Tx, person, row int64) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 0 WHERE person_id = ?`, person); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 1 WHERE id = ?`, row)
+		return err
+	})
+}
+
+// changePlatform does something to one of the person's platforms.
+func (d *Directory) changePlatform(ctx context.Context, what string, id session.UserID, platform session.PlatformID, do func(tx *sql.Tx, person, row int64) error) error {
+	person, err := rowID(string(id))
+	if err != nil {
+		return session.ErrUnknownUser
+	}
+	row, err := rowID(string(platform))
+	if err != nil {
+		return session.ErrPlatform
+	}
+	err = d.inTransaction(ctx, func(tx *sql.Tx) error {
+		var known bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_platforms WHERE id = ? AND person_id = ? AND active = 1)`, row, person).Scan(&known)
+		if err == nil && !known {
+			return session.ErrPlatform
+		}
+		if err != nil {
+			return err
+		}
+		return do(tx, person, row)
+	})
+	if err != nil && !errors.Is(err, session.ErrPlatform) {
+		return fmt.Errorf("directory: %s: %w", what, err)
+	}
+	return err
+}
+
+func (d *Directory) inTransaction(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
