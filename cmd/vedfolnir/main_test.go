@@ -27,6 +27,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/vedfolnir/session/sqlitestore"
 )
 
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("VEDFOLNIR_TEST_IS_PROGRAM") != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){"vedfolnir": main})
 }
 
 // command is the program in a folder of its own.

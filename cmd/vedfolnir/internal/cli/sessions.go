@@ -142,7 +142,7 @@ func (s sessionShow) Run(c *Call) error {
 }
 
 type sessionRevoke struct {
-	ID   string `arg:"" optional:"" name:"session" xor:"which" help:"The session's handle, as vedfolnir session list shows it."`
+	ID   string `arg:"" optional:"" name:"session" help:"The session's handle, as vedfolnir session list shows it."`
 	User string `xor:"which" placeholder:"PERSON" help:"All sessions of this person, and every sign-in that is under way."`
 }
 
@@ -151,6 +151,9 @@ func (sessionRevoke) Help() string {
 }
 
 func (s sessionRevoke) Run(c *Call) error {
+	if s.User != "" && s.ID != "" {
+		return misused{errors.New("a session's handle and --user PERSON can't be used together")}
+	}
 	if s.User != "" {
 		return who{s.User}.do(c, func(d *database, e directory.Entry) error {
 			n, err := d.sessions.RevokeUser(c, e.ID, session.RevokedByAdmin, operator)
