@@ -37,6 +37,7 @@ var ErrClosed = errors.New("sqlitestore: closed: open a new store")
 
 // Store is a [session.Store] in a SQLite file.
 type Store struct {
+	file    file
 	readers *readers
 	writer  *writer
 	db      *sql.DB
@@ -85,6 +86,7 @@ func open(ctx context.Context, path string, cfg Config) (*Store, error) {
 	}
 	turn := newTurn()
 	s := &Store{
+		file:    f,
 		writer:  startWriter(toWrite, turn, cfg.BusyTimeout),
 		readers: newReaders(f.connector("_pragma=busy_timeout(5000)&_query_only=1"), cfg.Readers),
 		db: sql.OpenDB(inTurn{
@@ -114,8 +116,10 @@ func (f file) connectWriter(ctx context.Context, cfg Config) (c *conn, err error
 }
 
 // Check reads the whole database and returns what is wrong with it.
-func (s *Store) Check(ctx context.Context) error {
-	rows, err := s.db.QueryContext(ctx, "PRAGMA integrity_check")
+func (s *Store) Check(ctx context.Context) error { return integrity(ctx, s.db) }
+
+func integrity(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check")
 	if err != nil {
 		return fmt.Errorf("sqlitestore: check: %w", err)
 	}

@@ -193,7 +193,7 @@ func TestTheEpochRisesWhenNobodyElseHasTheFileOpen(t *testing.T) {
 func TestARestoredBackupHasAHigherEpoch(t *testing.T) {
 	path, backup := file(t), file(t)
 	s := open(t, path)
-	if _, err := s.DB().Exec("VACUUM INTO ?", backup); err != nil {
+	if err := s.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

@@ -53,10 +53,7 @@ func MakeKeys(path string) ([][]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	text := "# Vedfolnir's keys. Whoever has one can forge what the server signs.\n" +
-		"# To replace it, put a new line above it, and remove the old one after a week.\n" +
-		base64.StdEncoding.EncodeToString(key) + "\n"
-	err := writeOnce(path, text)
+	err := writeOnce(path, keyFile([][]byte{key}))
 	if errors.Is(err, os.ErrExist) {
 		return ReadKeys(path)
 	}
@@ -66,17 +63,62 @@ func MakeKeys(path string) ([][]byte, error) {
 	return [][]byte{key}, nil
 }
 
+// RotateKeys puts a new key before the others, which stay good. With drop it keeps
+// only the newest of those. It returns how many keys there are then; without a file
+// the error is [os.ErrNotExist].
+func RotateKeys(path string, drop bool) (int, error) {
+	keys, err := ReadKeys(path)
+	if err != nil {
+		return 0, err
+	}
+	key := make([]byte, KeyLength)
+	if _, err := rand.Read(key); err != nil {
+		return 0, fmt.Errorf("make key: %w", err)
+	}
+	if drop {
+		keys = keys[:1]
+	}
+	keys = append([][]byte{key}, keys...)
+	draft, err := writeDraft(path, keyFile(keys))
+	if err != nil {
+		return 0, fmt.Errorf("write keys: %w", err)
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return 0, fmt.Errorf("write keys: %w", errors.Join(err, os.Remove(draft)))
+	}
+	return len(keys), nil
+}
+
+func keyFile(keys [][]byte) string {
+	var b strings.Builder
+	b.WriteString("# Vedfolnir's keys, the first in use. Whoever has one can forge what the server signs.\n" +
+		"# vedfolnir keys rotate puts a new one in front.\n")
+	for _, key := range keys {
+		b.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
+	}
+	return b.String()
+}
+
 // writeOnce leaves a whole file or none, and never writes over one.
 func writeOnce(path, text string) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), ".vedfolnir.keys-*") // mode 0600
+	draft, err := writeDraft(path, text)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(draft.Name())
+	defer os.Remove(draft)
+	return os.Link(draft, path)
+}
+
+// writeDraft leaves a whole file beside path, for nobody else to read, or none.
+func writeDraft(path, text string) (name string, err error) {
+	draft, err := os.CreateTemp(filepath.Dir(path), ".vedfolnir.keys-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
 	_, err = draft.WriteString(text)
 	err = errors.Join(err, draft.Sync(), draft.Close())
 	if err != nil {
-		return err
+		return "", errors.Join(err, os.Remove(draft.Name()))
 	}
-	return os.Link(draft.Name(), path)
+	return draft.Name(), nil
 }

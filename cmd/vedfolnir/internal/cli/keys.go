@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"errors"
+	"os"
+
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+)
+
+type keysCommands struct {
+	Rotate keysRotate `cmd:"" help:"Put a new key in front; the old ones stay good."`
+}
+
+type keysRotate struct {
+	DropOld bool `help:"Keep only the key that was in front, and none before it: a week after the last time."`
+}
+
+func (keysRotate) Help() string {
+	return `Open pages go on: what was signed with an older key in the file stays good. Servers use the new key when they have been restarted, one after the other, with the same file.
+
+Examples:
+
+  vedfolnir keys rotate
+  vedfolnir keys rotate --keys /var/lib/vedfolnir/vedfolnir.keys --drop-old`
+}
+
+func (k keysRotate) Run(c *Call) error {
+	if c.mistakes != nil {
+		return c.mistakes
+	}
+	path := c.settings.KeyFile
+	if path == "" {
+		return hint(errors.New("a database in memory has keys that nobody keeps"), "name the file with --keys FILE, or a database that stays with --database sqlite:FILE")
+	}
+	n, err := config.RotateKeys(path, k.DropOld)
+	if errors.Is(err, os.ErrNotExist) {
+		return hint(nothing("there is no keys file %s", path), "name it with --keys FILE; the server makes it at its first start")
+	}
+	if err != nil {
+		return err
+	}
+	c.say("%s has a new key in front, and %s behind it. Restart the servers that use it.", path, count(n-1, "older one"))
+	return nil
+}
