@@ -58,9 +58,27 @@ type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	url    string
-	stderr *bytes.Buffer
-	stdout *bytes.Buffer
+	stderr *output
+	stdout *output
 	ended  chan error
+}
+
+// output may be looked at while the program goes on writing it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 var addressForm = regexp.MustCompile(`https?://[0-9.:]+`)
@@ -70,7 +88,7 @@ func launch(t *testing.T, folder string, environ []string, args ...string) *proc
 	t.Helper()
 	p := &process{
 		t: t, cmd: command(t, folder, environ, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...),
-		stderr: new(bytes.Buffer), stdout: new(bytes.Buffer), ended: make(chan error, 1),
+		stderr: new(output), stdout: new(output), ended: make(chan error, 1),
 	}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -83,7 +101,7 @@ func launch(t *testing.T, folder string, environ []string, args ...string) *proc
 	lines := bufio.NewReader(out)
 	for p.url == "" {
 		line, err := lines.ReadString('\n')
-		p.stdout.WriteString(line)
+		io.WriteString(p.stdout, line)
 		if err != nil {
 			_ = p.cmd.Wait()
 			t.Fatalf("the program ended: %s%s", p.stdout, p.stderr)

@@ -34,6 +34,8 @@ type Newcomer struct {
 var (
 	// ErrTaken: somebody has the name or the address already.
 	ErrTaken = errors.New("the name or the e-mail address is taken")
+	// ErrNotFirst: there is somebody already.
+	ErrNotFirst = errors.New("there is somebody already")
 
 	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 )
@@ -41,24 +43,43 @@ var (
 // Add makes a person and their platforms, in one transaction. The error joins
 // what is wrong with n, or is [ErrTaken].
 func (d *Directory) Add(ctx context.Context, n Newcomer) (session.UserID, error) {
+	return d.add(ctx, n, func(*sql.Tx) error { return nil })
+}
+
+// AddFirst is Add while nobody could sign in; else the error is [ErrNotFirst].
+func (d *Directory) AddFirst(ctx context.Context, n Newcomer) (session.UserID, error) {
+	return d.add(ctx, n, func(tx *sql.Tx) error {
+		there, err := d.people(ctx, tx)
+		if err == nil && there > 0 {
+			err = ErrNotFirst
+		}
+		return err
+	})
+}
+
+func (d *Directory) add(ctx context.Context, n Newcomer, may func(*sql.Tx) error) (session.UserID, error) {
 	if n.Role == "" {
 		n.Role = Ordinary
 	}
-	if err := n.check(); err != nil {
+	if err := n.Check(); err != nil {
 		return "", fmt.Errorf("directory: add person: %w", err)
 	}
 	hash, err := d.hasher.hash(ctx, n.Password)
 	if err != nil {
 		return "", fmt.Errorf("directory: add person: %w", err)
 	}
-	id, err := d.insert(ctx, n, hash)
+	id, err := d.insert(ctx, n, hash, may)
 	if err != nil {
 		return "", fmt.Errorf("directory: add person: %w", err)
 	}
 	return id, nil
 }
 
-func (n Newcomer) check() error {
+// Check returns everything that is wrong with n, an error for each.
+func (n Newcomer) Check() error {
+	if n.Role == "" {
+		n.Role = Ordinary
+	}
 	var errs []error
 	if !nameForm.MatchString(n.Username) {
 		errs = append(errs, fmt.Errorf("the name %q is not 1 to 64 letters, digits, dots, hyphens and underscores", n.Username))
@@ -75,9 +96,12 @@ func (n Newcomer) check() error {
 	return errors.Join(errs...)
 }
 
-func (d *Directory) insert(ctx context.Context, n Newcomer, hash string) (session.UserID, error) {
+func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may func(*sql.Tx) error) (session.UserID, error) {
 	var id int64
 	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+		if err := may(tx); err != nil {
+			return err
+		}
 		err := tx.QueryRowContext(ctx, `
 			INSERT INTO directory_people (username, username_key, email, email_key, password, role, demo)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
@@ -103,8 +127,13 @@ func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Pla
 }
 
 // People counts those who could sign in.
-func (d *Directory) People(ctx context.Context) (n int, err error) {
-	err = d.db.QueryRowContext(ctx, `SELECT count(*) FROM directory_people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
+func (d *Directory) People(ctx context.Context) (n int, err error) { return d.people(ctx, d.db) }
+
+func (d *Directory) people(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+},
+) (n int, err error) {
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM directory_people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("directory: count people: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
@@ -30,6 +31,8 @@ type App struct {
 	pages    *ui.Pages
 	handler  http.Handler
 	demo     bool
+	first    *firstStart // nil: there are people
+	code     string      // of first, until it has been printed
 	draining atomic.Bool
 }
 
@@ -82,7 +85,7 @@ func (a *App) openDirectory(ctx context.Context) (err error) {
 	}
 	n, err := a.people.People(ctx)
 	if err == nil && n == 0 {
-		a.log.Warn("nobody can sign in yet: there are no people in this database: vedfolnir user add makes one (--demo brings some of its own)")
+		a.first, a.code = newFirstStart(time.Now())
 	}
 	return err
 }

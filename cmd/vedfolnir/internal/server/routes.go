@@ -43,6 +43,10 @@ func (a *App) pageRoutes() http.Handler {
 	mux.Handle("POST /switch", signedIn(a.switchPlatform))
 	mux.Handle("POST /sessions/{id}/end", signedIn(a.endSession))
 	mux.Handle("POST /sessions/end-others", signedIn(a.endOthers))
+	if a.first != nil {
+		mux.HandleFunc("GET "+firstStartPath, a.showFirstStart)
+		mux.HandleFunc("POST "+firstStartPath, a.makeFirst)
+	}
 	mux.HandleFunc("/", a.nothingHere)
 	return mux
 }

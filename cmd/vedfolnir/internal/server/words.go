@@ -30,6 +30,11 @@ func address(s config.Settings, l net.Listener) string {
 func (a *App) welcome(out io.Writer, address string) {
 	if !a.demo {
 		fmt.Fprintf(out, "Vedfolnir serves at %s and keeps its sessions %s. Ctrl-C ends it.\n", address, a.store)
+		if a.first != nil {
+			fmt.Fprintf(out, "\nNobody can sign in yet. Whoever opens this link within %d minutes becomes the first person, an administrator:\n\n    %s%s#%s\n\nOr add people in a terminal: vedfolnir user add NAME --email ADDRESS\n\n",
+				int(firstStartTime.Minutes()), address, strings.TrimPrefix(firstStartPath, "/"), a.code)
+			a.code = ""
+		}
 		return
 	}
 	var b strings.Builder

@@ -22,6 +22,13 @@ type DemoPerson struct {
 	Username, Password, About string
 }
 
+// FirstStart is the page on which the first person is made.
+type FirstStart struct {
+	Frame
+	Username, Email, Code string   // as they were typed
+	Mistakes              []string // why the last attempt failed
+}
+
 // Home is the page of a person who is signed in.
 type Home struct {
 	Frame

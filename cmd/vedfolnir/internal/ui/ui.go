@@ -73,6 +73,11 @@ func (p *Pages) SignIn(w http.ResponseWriter, status int, data SignIn) error {
 	return p.write(w, status, "signin", data)
 }
 
+// FirstStart writes the page on which the first person is made.
+func (p *Pages) FirstStart(w http.ResponseWriter, status int, data FirstStart) error {
+	return p.write(w, status, "firststart", data)
+}
+
 // Home writes the page of a person who is signed in.
 func (p *Pages) Home(w http.ResponseWriter, data Home) error {
 	return p.write(w, http.StatusOK, "home", data)
