@@ -17,6 +17,9 @@ func (t *tx) end(d session.Doomed, by string, at time.Time) (session.Record, err
 	if err == nil && !ended {
 		err = fmt.Errorf("session %s ended within a transaction that holds it", d.ID)
 	}
+	if err == nil {
+		t.happened("ended", r, by)
+	}
 	return r, err
 }
 

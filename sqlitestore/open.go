@@ -27,6 +27,9 @@ type Config struct {
 	// file, an application's transaction or another process, before it fails.
 	// Default: 5 seconds.
 	BusyTimeout time.Duration
+	// Audit writes a line for every change, in the change's own transaction. Read
+	// them with [Store.AuditAfter], and remove the old ones with [Store.PurgeAudit].
+	Audit bool
 	// BesideOtherTables lets the sessions into a database that already holds
 	// another application's tables. Without it such a database is refused.
 	BesideOtherTables bool
@@ -87,7 +90,7 @@ func open(ctx context.Context, path string, cfg Config) (*Store, error) {
 	turn := newTurn()
 	s := &Store{
 		file:    f,
-		writer:  startWriter(toWrite, turn, cfg.BusyTimeout),
+		writer:  startWriter(toWrite, turn, cfg),
 		readers: newReaders(f.connector("_pragma=busy_timeout(5000)&_query_only=1"), cfg.Readers),
 		db: sql.OpenDB(inTurn{
 			f.connector(fmt.Sprintf("_pragma=busy_timeout(%d)&_txlock=immediate", cfg.BusyTimeout.Milliseconds())), turn,

@@ -160,6 +160,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		r.Epoch = inserted.counter(0)
 		created.Record = r
 		t.changed(r)
+		t.happened("created", r, string(r.UserID))
 		return created, nil
 	})
 }
@@ -174,7 +175,11 @@ const switchPlatform = `UPDATE sessions SET platform_id = ?2, version = version 
 func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
 	var changed bool
 	r, err := write(ctx, s, func(t *tx) (r session.Record, err error) {
-		if r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at)); err != nil || changed {
+		r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at))
+		if changed {
+			t.happened("platform_switched", r, string(r.UserID))
+		}
+		if err != nil || changed {
 			return r, err
 		}
 		return t.living(id)
@@ -190,7 +195,7 @@ const refreshSession = `UPDATE sessions SET renewed_at = ?3, version = version +
 
 // Refresh implements [session.Store].
 func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (session.Record, error) {
-	return s.guarded(ctx, id, refreshSession, id[:], int64(version), micros(at))
+	return s.guarded(ctx, id, "refreshed", refreshSession, id[:], int64(version), micros(at))
 }
 
 const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, version = version + 1
@@ -198,13 +203,16 @@ const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used
 
 // Rotate implements [session.Store].
 func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
-	return s.guarded(ctx, id, rotateSecret, id[:], int64(version), secret[:], optionalHash(previous))
+	return s.guarded(ctx, id, "rotated", rotateSecret, id[:], int64(version), secret[:], optionalHash(previous))
 }
 
 // guarded makes a change that holds for one version only.
-func (s *Store) guarded(ctx context.Context, id session.ID, query string, args ...any) (session.Record, error) {
+func (s *Store) guarded(ctx context.Context, id session.ID, action, query string, args ...any) (session.Record, error) {
 	return write(ctx, s, func(t *tx) (session.Record, error) {
 		r, changed, err := t.change(query, args...)
+		if changed {
+			t.happened(action, r, string(r.UserID))
+		}
 		if err != nil || changed {
 			return r, err
 		}

@@ -24,6 +24,7 @@ type writer struct {
 	conn     *conn
 	turn     turn
 	patience time.Duration // for its turn
+	audited  bool
 
 	mu      sync.Mutex
 	waiting []*change
@@ -53,6 +54,9 @@ type tx struct {
 	conn *conn
 	ctx  context.Context // never done: a batch is not its callers'
 	feed []session.Change
+
+	audited bool
+	lines   []session.AuditEvent
 }
 
 func (t *tx) exec(query string, args ...any) error {
@@ -103,8 +107,8 @@ func answer(err error) error {
 	return fmt.Errorf("sqlitestore: %w", err)
 }
 
-func startWriter(c *conn, turn turn, patience time.Duration) *writer {
-	w := &writer{conn: c, turn: turn, patience: patience, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
+func startWriter(c *conn, turn turn, cfg Config) *writer {
+	w := &writer{conn: c, turn: turn, patience: cfg.BusyTimeout, audited: cfg.Audit, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -186,7 +190,7 @@ func (c *change) settle(err error) {
 // transaction does all of the batch and commits it, or does nothing and says why.
 // The answers of changes are kept with them.
 func (w *writer) transaction(batch []*change) (err error) {
-	t := &tx{conn: w.conn, ctx: context.Background()}
+	t := &tx{conn: w.conn, ctx: context.Background(), audited: w.audited}
 	if err := w.begin(t); err != nil {
 		return err
 	}
@@ -202,6 +206,9 @@ func (w *writer) transaction(batch []*change) (err error) {
 		}
 	}
 	if err := t.publish(); err != nil {
+		return err
+	}
+	if err := t.writeLines(); err != nil {
 		return err
 	}
 	return t.exec("COMMIT")

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A second process on the same file: the tab that is open hears of the end.
+// A second process on the same file: the tab that is open hears of the end, and so
+// does whoever follows the audit.
 func TestRevokeInATerminalReachesOpenTabs(t *testing.T) {
 	folder := t.TempDir()
 	p := launch(t, folder, nil, "--demo", "--database=sqlite:v.db")
@@ -26,6 +27,15 @@ func TestRevokeInATerminalReachesOpenTabs(t *testing.T) {
 			heard <- lines.Text()
 		}
 	}()
+
+	tail := command(t, folder, nil, "audit", "tail", "--follow", "--json", "--database=sqlite:v.db")
+	told, err := tail.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
 
 	out, err := command(t, folder, nil, "session", "list", "--json", "--database=sqlite:v.db").Output()
 	if err != nil {
@@ -59,6 +69,18 @@ func TestRevokeInATerminalReachesOpenTabs(t *testing.T) {
 	w.Body.Close()
 	if w.StatusCode != 401 {
 		t.Errorf("afterwards: %d, want 401", w.StatusCode)
+	}
+	audit := bufio.NewScanner(told)
+	for audit.Scan() && !strings.Contains(audit.Text(), `"action":"ended"`) {
+	}
+	if line := audit.Text(); !strings.Contains(line, listed[0].ID) || !strings.Contains(line, `"by":"operator"`) {
+		t.Errorf("the audit's last line is %q", line)
+	}
+	if err := tail.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := tail.Wait(); err != nil {
+		t.Errorf("audit tail ended with %v", err)
 	}
 	p.end(syscall.SIGTERM)
 }

@@ -50,7 +50,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 func signin(ts *testscript.TestScript, _ bool, args []string) {
 	ctx := context.Background()
-	store, err := sqlitestore.Open(ctx, ts.MkAbs("v.db"), sqlitestore.Config{})
+	store, err := sqlitestore.Open(ctx, ts.MkAbs("v.db"), sqlitestore.Config{Audit: true})
 	ts.Check(err)
 	defer store.Close()
 	people, err := directory.Open(ctx, store.DB(), directory.Config{AllowDemoPeople: true})

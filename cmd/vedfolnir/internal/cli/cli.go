@@ -33,6 +33,7 @@ type program struct {
 	Platform platformCommand `cmd:"" help:"The accounts that a person may act as."`
 	Session  sessionCommands `cmd:"" help:"See and end sessions."`
 	Config   configCommands  `cmd:"" name:"config" help:"See, check and write settings."`
+	Audit    auditCommands   `cmd:"" help:"What happened, and who did it."`
 	Keys     keysCommands    `cmd:"" help:"The server's secret keys."`
 	Backup   backupCommand   `cmd:"" help:"Copy the database while it is in use, and see that the copy is whole."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as the server does at its start."`

@@ -43,7 +43,7 @@ func (c *Call) withNew(path string, do func(*database) error) (err error) {
 	log := slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var d database
 	defer func() { err = errors.Join(err, d.close()) }()
-	if d.store, err = sqlitestore.Open(c, path, sqlitestore.Config{}); err != nil {
+	if d.store, err = sqlitestore.Open(c, path, sqlitestore.Config{Audit: !c.settings.Session.Security.NoAuditLogging}); err != nil {
 		return err
 	}
 	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{AllowDemoPeople: true, Logger: log}); err != nil {
@@ -52,7 +52,7 @@ func (c *Call) withNew(path string, do func(*database) error) (err error) {
 	config := c.settings.Session
 	config.Logger = log
 	config.Features.NoBackgroundCleanup = true
-	config.Security.NoAuditLogging = true
+	config.Security.NoAuditLogging = true // to the log; the store's lines are written all the same
 	if d.sessions, err = session.New(d.store, d.people, config); err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vedfolnir/session"
 )
@@ -39,6 +41,8 @@ type Serve struct {
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
 	TrustedProxy []string `placeholder:"ADDRESS" help:"A reverse proxy whose forwarded headers count: an address or a network (10.0.0.0/8). It has to speak HTTPS to people. May be repeated."`
 
+	AuditDays int `default:"90" placeholder:"DAYS" help:"How long what happened is kept in the database. Default: ${default}."`
+
 	DangerousPlainHTTP bool `name:"dangerous-plain-http" help:"Serve plain HTTP beyond this machine: whoever is on the way can read every password and take every session."`
 }
 
@@ -56,8 +60,10 @@ type Settings struct {
 	// Plain: people reach the server without TLS.
 	Plain    bool
 	LogLevel slog.Level
-	Session  session.Config
-	Warnings []string
+	// AuditKept is how long audit lines stay in the database.
+	AuditKept time.Duration
+	Session   session.Config
+	Warnings  []string
 	// Values are all settings as they were chosen, and where.
 	Values []Value
 }
@@ -87,6 +93,11 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out.KeyFile, out.Keys = keys(c.text("keys"), out.Database, &m)
 	if err := out.LogLevel.UnmarshalText([]byte(c["log_level"].Text)); err != nil {
 		m.add("--log-level %q: give debug, info, warn or error", c["log_level"].Text)
+	}
+	if days, err := strconv.Atoi(c["audit_days"].Text); err != nil || days < 1 || days > 36500 {
+		m.add("--audit-days %q: give a whole number of days, from 1 to 36500", c["audit_days"].Text)
+	} else {
+		out.AuditKept = time.Duration(days) * 24 * time.Hour
 	}
 	together(out, c.truth("dangerous_plain_http", &m), &m)
 	var unused []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type App struct {
 	first    *firstStart // nil: there are people
 	code     string      // of first, until it has been printed
 	draining atomic.Bool
+	notes    sync.WaitGroup // audit lines on their way
 }
 
 // New opens the database, making it and the keys if they are not there, and
@@ -50,13 +52,14 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 			return nil, err
 		}
 	}
-	if a.store, err = openStorage(ctx, s.Database); err != nil {
+	if a.store, err = openStorage(ctx, s.Database, !s.Session.Security.NoAuditLogging); err != nil {
 		return nil, err
 	}
 	if err := a.openDirectory(ctx); err != nil {
 		return nil, err
 	}
 	s.Session.Logger = log
+	s.Session.Audit = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
 	if a.manager, err = session.New(a.store, a.people, s.Session); err != nil {
 		return nil, err
 	}
@@ -97,6 +100,7 @@ func (a *App) Close() error {
 	if a.manager != nil {
 		errs = append(errs, a.manager.Close())
 	}
+	a.notes.Wait()
 	if a.people != nil {
 		errs = append(errs, a.people.Close())
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
@@ -34,8 +35,13 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		return err
 	}
 	warnOfPlainHTTP(s, log)
+	background, stop := context.WithCancel(ctx)
+	var housework sync.WaitGroup
+	housework.Go(func() { app.purgeAudit(background, s.AuditKept) })
 	app.welcome(out, address(s, listener))
 	err = app.serve(ctx, s, listener)
+	stop()
+	housework.Wait()
 	farewell := app.farewell() // before the sessions are gone
 	err = errors.Join(err, app.Close())
 	if err == nil {

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/sqlitestore"
+)
+
+type auditCommands struct {
+	Tail auditTail `cmd:"" help:"Show what happened last."`
+}
+
+// auditLine has the names of the JSON API.
+type auditLine struct {
+	Seq        uint64             `json:"seq"`
+	At         time.Time          `json:"at"`
+	Action     string             `json:"action"`
+	UserID     session.UserID     `json:"user_id"`
+	SessionID  *session.ID        `json:"session_id"` // null: none was made
+	PlatformID session.PlatformID `json:"platform_connection_id"`
+	Reason     session.Reason     `json:"reason"`
+	By         string             `json:"by"`
+	IPAddress  string             `json:"ip_address"`
+	UserAgent  string             `json:"user_agent"`
+}
+
+func lineOf(l sqlitestore.AuditLine) auditLine {
+	line := auditLine{l.Seq, l.Time, l.Action, l.User, nil, l.Platform, l.Reason, l.By, l.Client.IPAddress, l.Client.UserAgent}
+	if !l.Session.IsZero() {
+		line.SessionID = &l.Session
+	}
+	return line
+}
+
+const (
+	auditHeadings = "AT ACTION PERSON PLATFORM REASON BY SESSION ADDRESS DEVICE"
+	// followPause is between two looks: the server that writes is another process.
+	followPause = 500 * time.Millisecond
+	auditPage   = 500
+)
+
+func (l auditLine) row() []string {
+	id := ""
+	if l.SessionID != nil {
+		id = l.SessionID.String()
+	}
+	device := ""
+	if l.UserAgent != "" {
+		device = session.DeviceName(l.UserAgent)
+	}
+	return []string{l.At.Local().Format("2006-01-02 15:04:05"), l.Action, string(l.UserID), string(l.PlatformID), string(l.Reason), l.By, id, l.IPAddress, device}
+}
+
+var errLines = errors.New("--lines is a number from 0 to 100000")
+
+type auditTail struct {
+	Lines  int  `short:"n" default:"20" help:"How many lines. Default: ${default}."`
+	Follow bool `short:"f" help:"Go on with what happens, until Ctrl-C. With --json there is one object a line."`
+	listing
+}
+
+func (auditTail) Help() string {
+	return `PERSON and PLATFORM are ids. BY is a person's id, "operator" for this command line, or "system" for limits and time.
+
+Examples:
+
+  vedfolnir audit tail
+  vedfolnir audit tail --follow --json | jq 'select(.action == "ended")'`
+}
+
+func (a auditTail) Run(c *Call) error {
+	if a.Lines < 0 || a.Lines > 100_000 {
+		return hint(misused{errLines}, "audit tail --follow goes on for as long as you like")
+	}
+	return c.with(func(d *database) error {
+		end, err := d.store.AuditEnd(c)
+		if err != nil {
+			return err
+		}
+		lines, err := d.auditAfter(c, end-min(end, uint64(a.Lines)), a.Lines)
+		if err != nil {
+			return err
+		}
+		if !a.Follow {
+			return table(c, a.listing, lines, auditHeadings, auditLine.row)
+		}
+		return a.follow(c, d, lines, end)
+	})
+}
+
+// auditAfter reads as many lines as there are, up to most.
+func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []auditLine, err error) {
+	for len(lines) < most {
+		page, err := d.store.AuditAfter(c, seq, min(auditPage, most-len(lines)))
+		if err != nil || len(page) == 0 {
+			return lines, err
+		}
+		for _, l := range page {
+			lines = append(lines, lineOf(l))
+		}
+		seq = page[len(page)-1].Seq
+	}
+	return lines, nil
+}
+
+// follow writes lines as they come, in columns that need not know what comes.
+func (a auditTail) follow(c *Call, d *database, lines []auditLine, end uint64) error {
+	show := func(l auditLine) error {
+		r := visible(l.row())
+		c.say("%s  %-17s  person %s  platform %s  %s  by %s  %s  %s  %s", r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
+		return nil
+	}
+	if a.JSON {
+		e := json.NewEncoder(c.Stdout)
+		show = func(l auditLine) error { return e.Encode(l) }
+	}
+	tick := time.NewTicker(followPause)
+	defer tick.Stop()
+	for {
+		for _, l := range lines {
+			if err := show(l); err != nil {
+				return err
+			}
+			end = l.Seq
+		}
+		select {
+		case <-c.Done():
+			return nil
+		case <-tick.C:
+		}
+		var err error
+		if lines, err = d.auditAfter(c, end, auditPage); err != nil {
+			if c.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
