@@ -257,8 +257,7 @@ func (h *Handler) validate(w http.ResponseWriter, c *call) error {
 		})
 		return nil
 	}
-	p := problem(c.refusal)
-	p.RequestID = requestID(w)
+	p := h.problem(w, c.r, c.refusal)
 	_, tokenIsGood := session.Ended(c.refusal)
 	h.writeProblem(w, p, object{"valid": false, "database_session_valid": false, "flask_session_valid": tokenIsGood})
 	return nil

@@ -150,8 +150,7 @@ func endedMessage(r session.Reason) string {
 // page that needs a session a redirect to sign-in. A request that was cancelled is
 // answered too, for the client may still be there, but it is no failure to log.
 func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
-	p := problem(err)
-	p.RequestID = requestID(w)
+	p := h.problem(w, r, err)
 	gone := p.Status == 503 && errors.Is(r.Context().Err(), context.Canceled)
 	if p.Status >= 500 && !gone {
 		h.config.Logger.ErrorContext(r.Context(), "sessionhttp: request failed", "error", err, "request_id", p.RequestID, "method", r.Method, "path", r.URL.Path)
@@ -223,6 +222,16 @@ func (h *Handler) wantsJSON(r *http.Request) bool {
 	return h.isAPI(r) || isJSON(r) ||
 		strings.Contains(r.Header.Get("Accept"), "application/json") ||
 		r.Header.Get("X-Requested-With") == "XMLHttpRequest"
+}
+
+// problem is what err means to whoever asked.
+func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) Problem {
+	p := problem(err)
+	p.RequestID = requestID(w)
+	if h.config.Refused != nil {
+		h.config.Refused(r, p)
+	}
+	return p
 }
 
 // requestID returns the answer's, and makes one for the first who asks.

@@ -174,12 +174,11 @@ func checkCredentials(username, password string, platform session.PlatformID) (C
 
 // loginFailed shows the form again to whoever sent it.
 func (h *Handler) loginFailed(w http.ResponseWriter, r *http.Request, err error) {
-	p := problem(err)
-	if h.answersJSON(r) || h.config.LoginPage == nil || p.Status >= 500 {
+	if h.answersJSON(r) || h.config.LoginPage == nil || problem(err).Status >= 500 {
 		h.Error(w, r, err)
 		return
 	}
-	p.RequestID = requestID(w)
+	p := h.problem(w, r, err)
 	noStore(w.Header())
 	retryAfter(w.Header(), p)
 	r = r.WithContext(context.WithValue(r.Context(), loginProblemKey{}, &p))

@@ -49,6 +49,9 @@ type Config struct {
 	ContentSecurityPolicy string
 	// MaxFormBytes bounds a form that carries its CSRF token in a field; 1 MB.
 	MaxFormBytes int64
+	// Refused is told of every refusal that is answered, to count them. It must not
+	// block.
+	Refused func(*http.Request, Problem)
 	// Logger gets what the client is not told. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -166,9 +169,7 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 		case h.uncleanAPI(path):
 			noStore(w.Header())
 			vary(w.Header())
-			p := problem(errNotFound)
-			p.RequestID = requestID(w)
-			h.writeProblem(w, p, nil)
+			h.writeProblem(w, h.problem(w, r, errNotFound), nil)
 		case h.isAPI(r) && !h.isApplications(next, r):
 			api.ServeHTTP(w, r)
 		case scripts.serves(path):

@@ -30,6 +30,9 @@ type Config struct {
 	// Audit writes a line for every change, in the change's own transaction. Read
 	// them with [Store.AuditAfter], and remove the old ones with [Store.PurgeAudit].
 	Audit bool
+	// Committed is told of every commit of sessions: how many changes it holds and
+	// how long it took. It must not block.
+	Committed func(changes int, took time.Duration)
 	// BesideOtherTables lets the sessions into a database that already holds
 	// another application's tables. Without it such a database is refused.
 	BesideOtherTables bool

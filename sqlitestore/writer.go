@@ -25,6 +25,7 @@ type writer struct {
 	turn     turn
 	patience time.Duration // for its turn
 	audited  bool
+	told     func(changes int, took time.Duration)
 
 	mu      sync.Mutex
 	waiting []*change
@@ -108,7 +109,7 @@ func answer(err error) error {
 }
 
 func startWriter(c *conn, turn turn, cfg Config) *writer {
-	w := &writer{conn: c, turn: turn, patience: cfg.BusyTimeout, audited: cfg.Audit, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
+	w := &writer{conn: c, turn: turn, patience: cfg.BusyTimeout, audited: cfg.Audit, told: cfg.Committed, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -168,7 +169,11 @@ func (w *writer) take() (batch []*change, closed bool) {
 // commit answers every change of the batch. If they fail together, each is tried
 // alone, so that one bad change fails alone.
 func (w *writer) commit(batch []*change) {
+	start := time.Now()
 	err := w.transaction(batch)
+	if err == nil && w.told != nil {
+		w.told(len(batch), time.Since(start))
+	}
 	if err != nil && len(batch) > 1 && !busy(err) && !errors.Is(err, errNoTurn) {
 		for _, c := range batch {
 			c.settle(w.transaction([]*change{c}))

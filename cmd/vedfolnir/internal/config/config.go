@@ -36,6 +36,7 @@ type Common struct {
 // Serve holds the flags of the server.
 type Serve struct {
 	Addr         string   `placeholder:"HOST:PORT" default:"127.0.0.1:8080" help:"Where to listen. Port 0 takes any free one. Default: ${default}."`
+	AdminAddr    string   `placeholder:"HOST:PORT" help:"Serve metrics (/metrics, for Prometheus; /summary, for a person) and profiles (/debug/pprof) here, to whoever asks. Default: nowhere."`
 	Demo         bool     `help:"Try it out: people with public passwords, a temporary database, this machine only."`
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Serve HTTPS with this certificate (PEM, the whole chain)."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
@@ -58,8 +59,10 @@ type Settings struct {
 	TLS     *tls.Config
 	Proxies []netip.Prefix
 	// Plain: people reach the server without TLS.
-	Plain    bool
-	LogLevel slog.Level
+	Plain         bool
+	LogLevel      slog.Level
+	AdminAddr     string // empty: none
+	AdminLoopback bool
 	// AuditKept is how long audit lines stay in the database.
 	AuditKept time.Duration
 	Session   session.Config
@@ -85,7 +88,7 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out := Settings{
 		Addr: c["addr"].Text, Demo: c.truth("demo", &m), Warnings: warnings, Values: values,
 	}
-	out.Loopback = loopback(out.Addr, &m)
+	out.Loopback = loopback("--addr", out.Addr, &m)
 	out.Database = database(c.text("database"), out.Demo, &m)
 	out.Proxies = proxies(c.list("trusted_proxy"), &m)
 	out.TLS = certificate(c.text("tls_cert"), c.text("tls_key"), &m)
@@ -98,6 +101,9 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 		m.add("--audit-days %q: give a whole number of days, from 1 to 36500", c["audit_days"].Text)
 	} else {
 		out.AuditKept = time.Duration(days) * 24 * time.Hour
+	}
+	if out.AdminAddr = c.text("admin_addr"); out.AdminAddr != "" {
+		out.AdminLoopback = loopback("--admin-addr", out.AdminAddr, &m)
 	}
 	together(out, c.truth("dangerous_plain_http", &m), &m)
 	var unused []string
@@ -123,21 +129,21 @@ func together(s Settings, danger bool, m *mistakes) {
 }
 
 // loopback reports whether the address is this machine's own.
-func loopback(addr string, m *mistakes) bool {
+func loopback(flag, addr string, m *mistakes) bool {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		m.add("--addr %q: give HOST:PORT, such as 127.0.0.1:8080", addr)
+		m.add("%s %q: give HOST:PORT, such as 127.0.0.1:8080", flag, addr)
 		return true
 	}
 	if n, err := net.LookupPort("tcp", port); err != nil || n > 65535 {
-		m.add("--addr %q: the port is not a number from 0 to 65535", addr)
+		m.add("%s %q: the port is not a number from 0 to 65535", flag, addr)
 	}
 	if host == "localhost" {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil && host != "" {
-		m.add("--addr %q: give an IP address or localhost as the host", addr)
+		m.add("%s %q: give an IP address or localhost as the host", flag, addr)
 		return true
 	}
 	return ip.IsLoopback()

@@ -13,8 +13,10 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/sessionhttp"
+	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // contentPolicy allows this server's own scripts, styles and images, and nothing
@@ -30,6 +32,7 @@ type App struct {
 	manager  *session.Manager
 	sessions *sessionhttp.Handler
 	pages    *ui.Pages
+	monitor  *monitor.Monitor
 	handler  http.Handler
 	demo     bool
 	first    *firstStart // nil: there are people
@@ -41,7 +44,7 @@ type App struct {
 // New opens the database, making it and the keys if they are not there, and
 // returns an app that works.
 func New(ctx context.Context, s config.Settings, version string, log *slog.Logger) (app *App, err error) {
-	a := &App{log: log, demo: s.Demo}
+	a := &App{log: log, demo: s.Demo, monitor: monitor.New()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -52,24 +55,25 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 			return nil, err
 		}
 	}
-	if a.store, err = openStorage(ctx, s.Database, !s.Session.Security.NoAuditLogging); err != nil {
+	if a.store, err = openStorage(ctx, s.Database, sqlitestore.Config{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed}); err != nil {
 		return nil, err
 	}
 	if err := a.openDirectory(ctx); err != nil {
 		return nil, err
 	}
 	s.Session.Logger = log
-	s.Session.Audit = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
-	if a.manager, err = session.New(a.store, a.people, s.Session); err != nil {
+	s.Session.Audit = a.monitor.Audit(auditor{session.LogAudit(log), a.store.Store, log, &a.notes})
+	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
 		return nil, err
 	}
+	a.monitor.Watch(a.manager)
 	if a.pages, err = ui.New(ui.Site{Version: version, Demo: s.Demo}); err != nil {
 		return nil, err
 	}
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
-		ContentSecurityPolicy: contentPolicy, Logger: log,
+		ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.monitor.Refused,
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (a *App) routes() http.Handler {
 	if a.demo {
 		h = demoOnly(h, http.HandlerFunc(a.notFromHere))
 	}
-	return a.sessions.SecureHeaders(patient(h))
+	return a.monitor.Requests(a.sessions.SecureHeaders(patient(h)), a.log)
 }
 
 // pageRoutes are the pages, and what their forms post to. They do what the API
@@ -43,6 +43,7 @@ func (a *App) pageRoutes() http.Handler {
 	mux.Handle("POST /switch", signedIn(a.switchPlatform))
 	mux.Handle("POST /sessions/{id}/end", signedIn(a.endSession))
 	mux.Handle("POST /sessions/end-others", signedIn(a.endOthers))
+	mux.Handle("GET /api/admin/metrics", signedIn(a.showMetrics))
 	if a.first != nil {
 		mux.HandleFunc("GET "+firstStartPath, a.showFirstStart)
 		mux.HandleFunc("POST "+firstStartPath, a.makeFirst)

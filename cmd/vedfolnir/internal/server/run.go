@@ -30,6 +30,13 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		return err
 	}
 	defer listener.Close()
+	var admin net.Listener
+	if s.AdminAddr != "" {
+		if admin, err = Listen(ctx, s.AdminAddr); err != nil {
+			return fmt.Errorf("--admin-addr: %w", err)
+		}
+		defer admin.Close()
+	}
 	app, err := New(ctx, s, version, log)
 	if err != nil {
 		return err
@@ -39,7 +46,9 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	var housework sync.WaitGroup
 	housework.Go(func() { app.purgeAudit(background, s.AuditKept) })
 	app.welcome(out, address(s, listener))
+	operators := app.serveAdmin(s, admin)
 	err = app.serve(ctx, s, listener)
+	err = errors.Join(err, operators.Close())
 	stop()
 	housework.Wait()
 	farewell := app.farewell() // before the sessions are gone

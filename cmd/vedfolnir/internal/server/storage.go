@@ -24,7 +24,7 @@ type storage struct {
 	folder string // to be removed
 }
 
-func openStorage(ctx context.Context, d config.Database, audit bool) (s *storage, err error) {
+func openStorage(ctx context.Context, d config.Database, options sqlitestore.Config) (s *storage, err error) {
 	s = &storage{where: d, path: d.Path}
 	switch {
 	case d.Memory:
@@ -35,7 +35,7 @@ func openStorage(ctx context.Context, d config.Database, audit bool) (s *storage
 		}
 		s.path = filepath.Join(s.folder, "vedfolnir.db")
 	}
-	if s.Store, err = sqlitestore.Open(ctx, s.path, sqlitestore.Config{Audit: audit}); err != nil {
+	if s.Store, err = sqlitestore.Open(ctx, s.path, options); err != nil {
 		return nil, errors.Join(err, s.discard())
 	}
 	return s, nil
