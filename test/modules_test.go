@@ -107,6 +107,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/directory": {"."},
 	"cmd/vedfolnir/internal/config":    {".", "internal/nearest"},
 	"cmd/vedfolnir/internal/ui":        {".", "sessionhttp", "cmd/vedfolnir/internal/directory"},
+	"cmd/vedfolnir/internal/monitor":   {".", "sessionhttp"},
 	"cmd/vedfolnir/internal/server":    {".", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                            {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                             {},

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
@@ -38,6 +39,9 @@ type program struct {
 	Backup   backupCommand   `cmd:"" help:"Copy the database while it is in use, and see that the copy is whole."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as the server does at its start."`
 	Version  versionCommand  `cmd:"" help:"Say which version this is."`
+
+	Completion kongcompletion.Completion `cmd:"" help:"Let the shell complete commands and flags: bash, zsh, fish."`
+	Man        manCommand                `cmd:"" help:"Write the manual page."`
 }
 
 const description = `A person's session, true in every tab, on every device.
@@ -62,6 +66,7 @@ func Run(args []string, t Terminal) int {
 		kong.Name("vedfolnir"), kong.Description(description), kong.Writers(t.Stdout, t.Stderr),
 		kong.Exit(func(code int) { exit = code }), kong.ValueFormatter(helpOf),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	kongcompletion.Register(parser) // answers a shell that asks, and ends the process then
 	ctx, err := parser.Parse(args)
 	if exit >= 0 { // help was asked for
 		return exit

@@ -1,6 +1,12 @@
 package cli
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	mangokong "github.com/alecthomas/mango-kong"
+	"github.com/muesli/roff"
+)
 
 type migrateCommand struct{}
 
@@ -29,4 +35,15 @@ func (versionCommand) Help() string { return "Example:\n\n  vedfolnir version" }
 func (versionCommand) Run(c *Call) error {
 	c.say("vedfolnir %s", c.Version)
 	return nil
+}
+
+type manCommand struct{}
+
+func (manCommand) Help() string {
+	return "Example:\n\n  vedfolnir man | gzip > /usr/local/share/man/man1/vedfolnir.1.gz"
+}
+
+func (manCommand) Run(c *Call) error {
+	_, err := fmt.Fprint(c.Stdout, mangokong.NewManPage(1, c.parser.Model).Build(roff.NewDocument()))
+	return err
 }
