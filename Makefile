@@ -47,6 +47,7 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
+	sh tools/need nginx || test "$$CI" != true || exit 1; \
 	set -ex; go test $$race $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 

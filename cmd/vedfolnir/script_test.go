@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -19,6 +21,8 @@ import (
 //
 //	exits STATUS COMMAND...  runs it, and it has to exit with that status
 //	signin PERSON            makes a session, whose handle is then $SESSION
+//	signin-ahead PERSON      the same, by a clock that is an hour ahead
+//	damage FILE              changes bytes in its middle
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
@@ -27,7 +31,13 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signin": signin},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "damage": damage,
+			"signin": func(ts *testscript.TestScript, _ bool, args []string) { signin(ts, args[0], time.Now) },
+			"signin-ahead": func(ts *testscript.TestScript, _ bool, args []string) {
+				signin(ts, args[0], func() time.Time { return time.Now().Add(time.Hour) })
+			},
+		},
 	})
 }
 
@@ -48,7 +58,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func signin(ts *testscript.TestScript, _ bool, args []string) {
+func signin(ts *testscript.TestScript, who string, now func() time.Time) {
 	ctx := context.Background()
 	store, err := sqlitestore.Open(ctx, ts.MkAbs("v.db"), sqlitestore.Config{Audit: true})
 	ts.Check(err)
@@ -56,12 +66,22 @@ func signin(ts *testscript.TestScript, _ bool, args []string) {
 	people, err := directory.Open(ctx, store.DB(), directory.Config{AllowDemoPeople: true})
 	ts.Check(err)
 	defer people.Close()
-	sessions, err := session.New(store, people, session.Config{Security: session.Security{NoAuditLogging: true}})
+	sessions, err := session.New(store, people, session.Config{Now: now, Security: session.Security{NoAuditLogging: true}})
 	ts.Check(err)
 	defer sessions.Close()
-	person, err := people.Lookup(ctx, args[0])
+	person, err := people.Lookup(ctx, who)
 	ts.Check(err)
 	c, _, err := sessions.Create(ctx, session.CreateRequest{UserID: person.ID, Client: session.Client{IPAddress: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}})
 	ts.Check(err)
 	ts.Setenv("SESSION", c.Session.ID.String())
+}
+
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	for i := 4096; i < len(content); i += 512 {
+		content[i] ^= 0x5a
+	}
+	ts.Check(os.WriteFile(path, content, 0o600))
 }

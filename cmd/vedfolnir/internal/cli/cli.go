@@ -36,6 +36,7 @@ type program struct {
 	Config   configCommands  `cmd:"" name:"config" help:"See, check and write settings."`
 	Audit    auditCommands   `cmd:"" help:"What happened, and who did it."`
 	Keys     keysCommands    `cmd:"" help:"The server's secret keys."`
+	Doctor   doctorCommand   `cmd:"" help:"Find out what is wrong with the set-up, and how to mend it."`
 	Backup   backupCommand   `cmd:"" help:"Copy the database while it is in use, and see that the copy is whole."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as the server does at its start."`
 	Version  versionCommand  `cmd:"" help:"Say which version this is."`
@@ -48,7 +49,7 @@ const description = `A person's session, true in every tab, on every device.
 
 Every flag that is a setting can also be given in the environment, by the name beside it, or in a file (--config): a flag wins over the environment, and that over the file.
 
-Exit status: 0 done; 1 it failed; 2 the command line or a setting is mistaken, and nothing was done; 3 what was named does not exist.`
+Exit status: 0 done; 1 it failed; 2 the command line or a setting is mistaken, and nothing was done; 3 what was named does not exist; 4 doctor found a problem.`
 
 // Terminal is what a command reads from and writes to.
 type Terminal struct {
@@ -145,6 +146,11 @@ func nothing(text string, args ...any) error { return notFound(fmt.Sprintf(text,
 
 // fail tells what went wrong and how to go on.
 func (t Terminal) fail(err error) int {
+	var sick unwell
+	if errors.As(err, &sick) {
+		fmt.Fprintln(t.Stderr, t.red(sick.Error()))
+		return exitUnwell
+	}
 	fmt.Fprintln(t.Stderr, t.red("error:"), err)
 	var h *hinted
 	if errors.As(err, &h) {

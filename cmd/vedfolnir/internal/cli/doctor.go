@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+)
+
+// exitUnwell is doctor's own: it did its work, and there is a problem.
+const exitUnwell = 4
+
+// unwell says that there are problems, which have been told.
+type unwell int
+
+func (u unwell) Error() string { return count(int(u), "problem") + " found" }
+
+type doctorCommand struct {
+	URL string `name:"url" placeholder:"https://..." help:"Where people reach the server: looks at what the proxy in front makes of it."`
+	listing
+}
+
+func (doctorCommand) Help() string {
+	return `It looks at settings, keys, database, disk, limits and clock of this machine, and with --url at what arrives through the proxy. It changes nothing. It exits with 4 if there is a problem; a note alone is none.
+
+Examples:
+
+  vedfolnir doctor
+  vedfolnir doctor --config /etc/vedfolnir/vedfolnir.toml --url https://sessions.example.org`
+}
+
+// finding is one thing that is not as it should be.
+type finding struct {
+	Code    string `json:"code"`
+	Problem bool   `json:"problem"` // false: a note
+	What    string `json:"what"`
+	Fix     string `json:"fix"`
+}
+
+// doctor gathers findings.
+type doctor struct {
+	findings []finding
+	looked   []string
+}
+
+func (d *doctor) problem(code, fix, what string, args ...any) {
+	d.findings = append(d.findings, finding{code, true, fmt.Sprintf(what, args...), fix})
+}
+
+func (d *doctor) note(code, fix, what string, args ...any) {
+	d.findings = append(d.findings, finding{code, false, fmt.Sprintf(what, args...), fix})
+}
+
+func (dc doctorCommand) Run(c *Call) error {
+	var d doctor
+	d.settings(c)
+	d.keys(c)
+	d.limits()
+	if path := c.settings.Database.Path; path != "" {
+		d.database(c, path)
+	}
+	if dc.URL != "" {
+		d.looked = append(d.looked, dc.URL)
+		if err := d.arrival(c, dc.URL); err != nil {
+			return err
+		}
+	}
+	if err := dc.tell(c, d); err != nil {
+		return err
+	}
+	problems := 0
+	for _, f := range d.findings {
+		if f.Problem {
+			problems++
+		}
+	}
+	if problems > 0 {
+		return unwell(problems)
+	}
+	return nil
+}
+
+func (dc doctorCommand) tell(c *Call, d doctor) error {
+	if dc.JSON {
+		if d.findings == nil {
+			d.findings = []finding{}
+		}
+		return writeJSON(c.Stdout, d.findings)
+	}
+	for _, f := range d.findings {
+		kind := "note"
+		if f.Problem {
+			kind = "PROBLEM"
+		}
+		lines := visible([]string{f.What, f.Fix})
+		c.say("%s %s: %s\n    do: %s", kind, f.Code, lines[0], lines[1])
+	}
+	if len(d.findings) == 0 {
+		c.say("Nothing found. Looked at: %s.", strings.Join(d.looked, ", "))
+	}
+	return nil
+}
+
+func (d *doctor) settings(c *Call) {
+	d.looked = append(d.looked, "settings")
+	if c.mistakes != nil {
+		d.problem("SETTINGS", "mend them; vedfolnir config show tells where each value comes from", "%v", c.mistakes)
+	}
+	for _, w := range c.settings.Warnings {
+		d.note("UNKNOWN_SETTING", "correct or remove it", "%s", w)
+	}
+	if c.settings.Plain && !c.settings.Loopback {
+		d.problem("PLAIN_HTTP", "give --tls-cert and --tls-key, or put a proxy with HTTPS in front and name it with --trusted-proxy", "passwords and sessions cross the network without TLS")
+	}
+}
+
+func (d *doctor) keys(c *Call) {
+	path := c.settings.KeyFile
+	if path == "" {
+		return
+	}
+	d.looked = append(d.looked, "keys")
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.note("NO_KEYS", "nothing: the server makes them at its first start", "there are no keys in %s yet", path)
+	case err == nil && len(c.settings.Keys) > 3:
+		d.note("OLD_KEYS", "vedfolnir keys rotate --drop-old removes old ones", "%s holds %d keys, last changed %s; whoever has an old one can still forge what the server signs", path, len(c.settings.Keys), moment(info.ModTime()))
+	}
+}
+
+// leastFiles is enough for a thousand event streams.
+const leastFiles = 2048
+
+func (d *doctor) limits() {
+	d.looked = append(d.looked, "limits")
+	if n, ok := openFiles(); ok && n < leastFiles {
+		d.problem("FEW_FILES", fmt.Sprintf("raise it: LimitNOFILE=65536 in the unit, or ulimit -n 65536 (at least %d)", leastFiles), "a process may open %d files, and every open tab needs one", n)
+	}
+}
+
+// leastSpace is what the write-ahead log and a backup's beginning need.
+const leastSpace = 256 << 20
+
+func (d *doctor) database(c *Call, path string) {
+	d.looked = append(d.looked, "database")
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			d.note("NO_DATABASE", "nothing if this is before the first start; else name it with --database sqlite:FILE", "there is no database %s", path)
+		} else {
+			d.problem("DATABASE", "let the server's user read it", "%v", err)
+		}
+		return
+	}
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		d.problem("DATABASE_MODE", "chmod 600 "+path, "%s can be read by others (mode %04o): it holds names, addresses and password hashes", path, mode)
+	}
+	if free, network, ok := diskOf(filepath.Dir(path)); ok {
+		if free < leastSpace {
+			d.problem("DISK_FULL", "make room: without it nobody can sign in or out", "only %d MB are free where %s lies", free>>20, path)
+		}
+		if network != "" {
+			d.problem("NETWORK_DISK", "put it on a disk of this machine: locks and syncs are not to be relied on there", "%s lies on a network file system (%s)", path, network)
+		}
+	}
+	if err := c.with(func(db *database) error { return d.inside(c, db, path) }); err != nil {
+		d.problem("DATABASE", "restore a backup if it is damaged (vedfolnir backup makes them)", "%v", err)
+	}
+}
+
+// inside looks at what the database holds.
+func (d *doctor) inside(ctx context.Context, db *database, path string) error {
+	if err := db.store.Check(ctx); err != nil {
+		return err
+	}
+	d.looked = append(d.looked, "people", "clock")
+	people, err := db.people.Everybody(ctx)
+	if err != nil {
+		return err
+	}
+	admins := 0
+	for _, p := range people {
+		if p.Role == directory.Admin && !p.Disabled && !p.Demo {
+			admins++
+		}
+		if p.Demo {
+			d.note("DEMO_PERSON", "vedfolnir user remove "+p.Username, "%s has a public password; it opens nothing unless the server runs with --demo", p.Username)
+		}
+	}
+	if admins == 0 {
+		d.note("NO_ADMIN", "vedfolnir user add NAME --email ADDRESS --role admin, or user role NAME admin", "nobody is an administrator")
+	}
+	var newest sql.NullInt64
+	if err := db.store.DB().QueryRowContext(ctx, `SELECT max(last_activity) FROM sessions`).Scan(&newest); err != nil {
+		return fmt.Errorf("read the newest activity: %w", err)
+	}
+	if ahead := time.Until(time.UnixMicro(newest.Int64)); ahead > time.Minute {
+		d.problem("CLOCK", "set it by NTP (timedatectl set-ntp true)", "the clock was set back: %s holds activity that is %v in the future", path, ahead.Round(time.Second))
+	}
+	return nil
+}
