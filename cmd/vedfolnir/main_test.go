@@ -81,6 +81,16 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+// await what a process writes in its own time.
+func (o *output) await(t *testing.T, want string) {
+	t.Helper()
+	for patience := time.Now().Add(20 * time.Second); !strings.Contains(o.String(), want); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(patience) {
+			t.Fatalf("nothing about %q in:\n%s", want, o)
+		}
+	}
+}
+
 var addressForm = regexp.MustCompile(`https?://[0-9.:]+`)
 
 // launch starts the program on a free port and waits until it says where.

@@ -78,8 +78,9 @@ func Run(args []string, t Terminal) int {
 	background, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(background, stop) // a second Ctrl-C ends it at once
-	settings, mistakes := config.Load(config.Given(ctx), t.Environ)
-	err = ctx.Run(&Call{Context: background, Terminal: t, parser: parser, settings: settings, mistakes: mistakes})
+	again := func() (config.Settings, error) { return config.Load(config.Given(ctx), t.Environ) }
+	settings, mistakes := again()
+	err = ctx.Run(&Call{Context: background, Terminal: t, parser: parser, settings: settings, mistakes: mistakes, again: again})
 	if err != nil {
 		return t.fail(err)
 	}
@@ -93,6 +94,7 @@ type Call struct {
 	parser   *kong.Kong
 	settings config.Settings
 	mistakes error
+	again    func() (config.Settings, error) // reads the settings anew
 }
 
 // helpOf names a setting's variable beside what it is for.

@@ -38,6 +38,8 @@ type App struct {
 	first    *firstStart // nil: there are people
 	code     string      // of first, until it has been printed
 	draining atomic.Bool
+	current  current
+	keys     [][]byte // in use; none: they were made for this process alone
 	notes    sync.WaitGroup // audit lines on their way
 }
 
@@ -55,6 +57,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 			return nil, err
 		}
 	}
+	a.keys = s.Session.Security.Keys
 	if a.store, err = openStorage(ctx, s.Database, sqlitestore.Config{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed}); err != nil {
 		return nil, err
 	}

@@ -38,14 +38,14 @@ func (a auditor) Audit(ctx context.Context, e session.AuditEvent) {
 	}
 }
 
-// purgeAudit removes lines that are older than keep, now and every hour, until ctx
+// purgeAudit removes lines that are older than keep says, now and every hour, until ctx
 // is done.
-func (a *App) purgeAudit(ctx context.Context, keep time.Duration) {
+func (a *App) purgeAudit(ctx context.Context, keep func() time.Duration) {
 	tick := time.NewTicker(auditPurgeInterval)
 	defer tick.Stop()
 	for {
 		for {
-			n, err := a.store.PurgeAudit(ctx, time.Now().Add(-keep), auditPurgeBatch)
+			n, err := a.store.PurgeAudit(ctx, time.Now().Add(-keep()), auditPurgeBatch)
 			if err != nil && ctx.Err() == nil {
 				a.log.Warn("cannot remove old audit lines; trying again in an hour", "error", err)
 			}

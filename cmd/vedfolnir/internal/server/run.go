@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -22,9 +23,20 @@ const (
 	finishTimeout = 10 * time.Second
 )
 
-// Run serves until ctx is done, and then ends in order. What a person at a
-// terminal should read goes to out.
-func Run(ctx context.Context, s config.Settings, version string, log *slog.Logger, out io.Writer) error {
+// Surroundings are what a server runs in.
+type Surroundings struct {
+	Version string
+	Log     *slog.Logger
+	Level   *slog.LevelVar // of Log
+	Out     io.Writer      // what a person at a terminal should read
+	// Settings are read again, by Again, for each signal.
+	Signals <-chan os.Signal
+	Again   func() (config.Settings, error)
+}
+
+// Run serves until ctx is done, and then ends in order.
+func Run(ctx context.Context, s config.Settings, around Surroundings) error {
+	log, out := around.Log, around.Out
 	listener, err := Listen(ctx, s.Addr)
 	if err != nil {
 		return err
@@ -37,14 +49,17 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		}
 		defer admin.Close()
 	}
-	app, err := New(ctx, s, version, log)
+	app, err := New(ctx, s, around.Version, log)
 	if err != nil {
 		return err
 	}
+	app.current.level = around.Level
+	app.current.take(s)
+	go app.reload(s, around.Signals, around.Again)
 	warnOfPlainHTTP(s, log)
 	background, stop := context.WithCancel(ctx)
 	var housework sync.WaitGroup
-	housework.Go(func() { app.purgeAudit(background, s.AuditKept) })
+	housework.Go(func() { app.purgeAudit(background, app.current.keepAudit) })
 	app.welcome(out, address(s, listener))
 	operators := app.serveAdmin(s, admin)
 	err = app.serve(ctx, s, listener)
@@ -63,7 +78,7 @@ func Run(ctx context.Context, s config.Settings, version string, log *slog.Logge
 // serve answers requests until ctx is done.
 func (a *App) serve(ctx context.Context, s config.Settings, listener net.Listener) error {
 	server := &http.Server{
-		Handler: a.handler, TLSConfig: s.TLS,
+		Handler: a.handler, TLSConfig: a.current.serverTLS(s.TLS),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
