@@ -39,7 +39,7 @@ type App struct {
 	code     string      // of first, until it has been printed
 	draining atomic.Bool
 	current  current
-	keys     [][]byte // in use; none: they were made for this process alone
+	keys     [][]byte       // in use; none: they were made for this process alone
 	notes    sync.WaitGroup // audit lines on their way
 }
 
