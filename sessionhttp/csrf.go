@@ -77,7 +77,7 @@ func (h *Handler) CSRFToken(w http.ResponseWriter, r *http.Request) string {
 	if c := session.FromContext(r.Context()); c.SignedIn() {
 		return h.csrf.make(subject{'s', c.Session.ID})
 	}
-	visit := visitOf(r)
+	visit := visitOf(r.Context())
 	if visit.prelogin == ([16]byte{}) {
 		id, ok := h.prelogin(r)
 		if !ok {

@@ -27,6 +27,11 @@
 // [Handler.RequireStatedPlatform] guard single routes; the last one is for routes
 // that post or delete in a platform's name.
 //
+// Any router will do: Wrap what it serves, or give it Wrap and the guards as
+// middleware. One whose middleware is not that of net/http asks [CheckSession] and
+// its two companions. Routes of its own below Config.BasePath need
+// Config.ShareBasePath.
+//
 // Middleware authenticates every request that carries a session cookie: mount
 // public assets outside of it.
 package sessionhttp

@@ -63,9 +63,9 @@ type Problem struct {
 	RequestID  string
 }
 
-// problem is the one table that maps errors to answers. What it does not know is
-// a 500 that tells nothing.
-func problem(err error) Problem {
+// ProblemOf is the one table that maps errors to answers. What it does not know is
+// a 500 that tells nothing. The RequestID is left empty.
+func ProblemOf(err error) Problem {
 	var ended *session.EndedError
 	var limited *RateLimitedError
 	var bad *badRequestError
@@ -226,7 +226,7 @@ func (h *Handler) wantsJSON(r *http.Request) bool {
 
 // problem is what err means to whoever asked.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) Problem {
-	p := problem(err)
+	p := ProblemOf(err)
 	p.RequestID = requestID(w)
 	if h.config.Refused != nil {
 		h.config.Refused(r, p)

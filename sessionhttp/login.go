@@ -174,7 +174,7 @@ func checkCredentials(username, password string, platform session.PlatformID) (C
 
 // loginFailed shows the form again to whoever sent it.
 func (h *Handler) loginFailed(w http.ResponseWriter, r *http.Request, err error) {
-	if h.answersJSON(r) || h.config.LoginPage == nil || problem(err).Status >= 500 {
+	if h.answersJSON(r) || h.config.LoginPage == nil || ProblemOf(err).Status >= 500 {
 		h.Error(w, r, err)
 		return
 	}
@@ -238,7 +238,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, next http.
 // one there is nothing to protect. Where the store could not say which of the two
 // it is, the token has to be that of the cookie's handle, which needs no store.
 func (h *Handler) checkLogoutToken(r *http.Request) error {
-	refusal := visitOf(r).refusal
+	refusal := visitOf(r.Context()).refusal
 	if refusal == nil || isSignedOut(refusal) {
 		return nil
 	}

@@ -19,10 +19,10 @@ type visit struct {
 
 type visitKey struct{}
 
-// visitOf returns the request's visit; one that did not come through the
-// middleware has no session.
-func visitOf(r *http.Request) *visit {
-	if v, ok := r.Context().Value(visitKey{}).(*visit); ok {
+// visitOf returns the visit of the request that ctx belongs to; one that did not
+// come through the middleware has no session.
+func visitOf(ctx context.Context) *visit {
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
 		return v
 	}
 	return &visit{refusal: errSessionRequired}
@@ -196,43 +196,60 @@ func (h *Handler) isAPI(r *http.Request) bool {
 // RequireSession refuses a request without a live session: 401 that tells why, or
 // for a page a redirect to sign-in.
 func (h *Handler) RequireSession(next http.Handler) http.Handler {
-	return h.require(next, func(r *http.Request, c *session.Context) error {
-		if !c.SignedIn() {
-			return visitOf(r).refusal
-		}
-		return nil
-	})
+	return h.require(next, CheckSession)
 }
 
 // RequirePlatform refuses, beyond RequireSession, a request that acts as no
 // platform. It follows the session's active one: for routes that only show.
 func (h *Handler) RequirePlatform(next http.Handler) http.Handler {
-	return h.RequireSession(h.require(next, func(_ *http.Request, c *session.Context) error {
-		if c.Platform().ID == "" {
-			return errPlatformRequired
-		}
-		return nil
-	}))
+	return h.require(next, CheckPlatform)
 }
 
 // RequireStatedPlatform refuses, beyond RequireSession, a request that does not
 // itself say as which platform it acts: for routes that post or delete, so that a
 // tab which has not heard of a switch yet acts as what it shows.
 func (h *Handler) RequireStatedPlatform(next http.Handler) http.Handler {
-	return h.RequireSession(h.require(next, func(_ *http.Request, c *session.Context) error {
-		if !c.Stated() {
-			return errPlatformUnstated
-		}
-		return nil
-	}))
+	return h.require(next, CheckStatedPlatform)
 }
 
-func (h *Handler) require(next http.Handler, check func(*http.Request, *session.Context) error) http.Handler {
+func (h *Handler) require(next http.Handler, check func(context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := check(r, session.FromContext(r.Context())); err != nil {
+		if err := check(r.Context()); err != nil {
 			h.Error(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// CheckSession returns why [Handler.RequireSession] refuses the request that ctx
+// belongs to, or nil if it does not: for a router whose middleware is not that of
+// net/http. [Handler.Error] answers it, and [ProblemOf] says what it means.
+func CheckSession(ctx context.Context) error {
+	if !session.FromContext(ctx).SignedIn() {
+		return visitOf(ctx).refusal
+	}
+	return nil
+}
+
+// CheckPlatform is CheckSession for [Handler.RequirePlatform].
+func CheckPlatform(ctx context.Context) error {
+	if err := CheckSession(ctx); err != nil {
+		return err
+	}
+	if session.FromContext(ctx).Platform().ID == "" {
+		return errPlatformRequired
+	}
+	return nil
+}
+
+// CheckStatedPlatform is CheckSession for [Handler.RequireStatedPlatform].
+func CheckStatedPlatform(ctx context.Context) error {
+	if err := CheckSession(ctx); err != nil {
+		return err
+	}
+	if !session.FromContext(ctx).Stated() {
+		return errPlatformUnstated
+	}
+	return nil
 }

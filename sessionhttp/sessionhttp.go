@@ -33,6 +33,11 @@ type Config struct {
 	BasePath   string // of the JSON API; "/api"
 	ScriptPath string // of the browser client; "/session-sync.js", and ".mjs" beside it
 
+	// ShareBasePath hands on to the application what is below BasePath and none of
+	// ours, and lets it answer for what nobody knows there. An http.ServeMux needs
+	// no such word: it can be asked for what it has.
+	ShareBasePath bool
+
 	CookieName string // "vedfolnir"; with "__Host-" in front over TLS
 	// SameSiteStrict sends the cookie with no navigation from another site: a
 	// person who follows a link finds themselves signed out until they reload.
@@ -151,7 +156,7 @@ func (h *Handler) Manager() *session.Manager { return h.m }
 // Config.Login, sign-in and sign-out, and puts next behind the middleware. It adds
 // the security headers to every answer, and turns a panic into a 500. What is below
 // Config.BasePath and none of ours is 404, unless next is an http.ServeMux that has
-// a route for it.
+// a route for it, or Config.ShareBasePath says that next may.
 func (h *Handler) Wrap(next http.Handler) http.Handler {
 	app := h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -191,10 +196,14 @@ func (h *Handler) uncleanAPI(p string) bool {
 }
 
 // isApplications reports whether a path below the API's is none of ours, and the
-// application has a route of its own for it. Only a ServeMux can be asked.
+// application has a route of its own for it, or may have one. Only a ServeMux can
+// be asked.
 func (h *Handler) isApplications(next http.Handler, r *http.Request) bool {
 	if methods, _ := route(strings.TrimPrefix(r.URL.EscapedPath(), h.config.BasePath)); methods != nil {
 		return false
+	}
+	if h.config.ShareBasePath {
+		return true
 	}
 	mux, ok := next.(*http.ServeMux)
 	if !ok {

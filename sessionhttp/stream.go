@@ -142,9 +142,9 @@ func (s *stream) event(e session.Event) error {
 		left := max(0, e.Deadline.Sub(s.h.m.Now()))
 		b = fmt.Appendf(b, `data: {"seconds_left":%d,"can_extend":%t,"expires_at":"%s"}`, int64(left/time.Second), e.CanExtend, timestamp(e.Deadline))
 	case session.SessionEnded:
-		p := problem(session.ErrNotFound)
+		p := ProblemOf(session.ErrNotFound)
 		if e.Reason != "" {
-			p = problem(&session.EndedError{Reason: e.Reason})
+			p = ProblemOf(&session.EndedError{Reason: e.Reason})
 		}
 		b = fmt.Appendf(b, `data: {"session_id":"%s","error_code":"%s","reason":"%s"}`, e.ID, p.Code, p.Reason)
 	}
