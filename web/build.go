@@ -66,6 +66,7 @@ func build(b bundle) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
+		MangleProps:       "[^_]_$", // what no page, no server and no other release may touch
 		Banner:            map[string]string{"js": licence},
 		LogLevel:          api.LogLevelSilent,
 	})

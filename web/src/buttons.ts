@@ -17,7 +17,7 @@ export function watchButtons(
   commands: Commands,
   complain: (error: SessionError) => void,
 ): Stop {
-  return listen(scope.document, ['click'], (event) => {
+  return listen(scope.document, 'click', (event) => {
     const button = (event.target as Element | null)?.closest?.(
       '[data-session-switch], [data-session-sign-out]',
     );

@@ -1,5 +1,7 @@
-import { after, type Scope } from './scope.js';
+import { ask } from './ask.js';
+import { after } from './scope.js';
 import { readMarker } from './storage.js';
+import type { Tab } from './tab.js';
 
 /** Longer than a message takes from tab to tab. */
 export const MESSAGE_DELAY = 250;
@@ -8,30 +10,13 @@ export const MESSAGE_DELAY = 250;
  * The marker in storage says how far any tab has come. A tab that is behind it for longer than a
  * message takes has missed one, and asks once.
  */
-export class Glance {
-  readonly #scope: Scope;
-  readonly #behind: (marker: string | null) => boolean;
-  readonly #ask: () => Promise<{ answered: boolean }>;
-  /** The marker that was last asked about: the server's answer settles it. */
-  #settled: string | null | undefined;
-
-  constructor(
-    scope: Scope,
-    behind: (marker: string | null) => boolean,
-    ask: () => Promise<{ answered: boolean }>,
-  ) {
-    this.#scope = scope;
-    this.#behind = behind;
-    this.#ask = ask;
-  }
-
-  look(): void {
-    const marker = readMarker(this.#scope);
-    if (marker === this.#settled || !this.#behind(marker)) return;
-    after(this.#scope, MESSAGE_DELAY, async () => {
-      if (!this.#behind(marker) || marker !== readMarker(this.#scope)) return;
-      const { answered } = await this.#ask();
-      if (answered) this.#settled = marker;
-    });
-  }
+export function glance(tab: Tab): void {
+  const marker = readMarker(tab.scope_);
+  const behind = () => tab.running_ && tab.view_ && marker !== (tab.view_.state.stamp ?? null);
+  if (marker === tab.settledMarker_ || !behind()) return;
+  after(tab.scope_, MESSAGE_DELAY, async () => {
+    if (!behind() || marker !== readMarker(tab.scope_)) return;
+    const { answered } = await ask(tab, false);
+    if (answered) tab.settledMarker_ = marker;
+  });
 }

@@ -1,4 +1,3 @@
-export type { PerformanceMetrics } from './metrics.js';
 export type { ExpiringNotice } from './channel.js';
 export {
   isSessionError,

@@ -17,17 +17,25 @@ export function attempt<T>(work: () => T): T | undefined {
   }
 }
 
+export const stopAll =
+  (stops: readonly Stop[]): Stop =>
+  () =>
+    stops.forEach((stop) => stop());
+
+/** Listens to events, named with blanks between them. */
 export function listen(
   target: EventTarget | undefined,
-  types: readonly string[],
+  types: string,
   listener: (event: Event) => void,
 ): Stop {
-  // Capture, so that no handler of the page can keep an event from us.
-  const options = { capture: true, passive: true };
-  for (const type of types) target?.addEventListener(type, listener, options);
-  return () => {
-    for (const type of types) target?.removeEventListener(type, listener, options);
+  const each = (method: 'addEventListener' | 'removeEventListener') => {
+    for (const type of types.split(' ')) {
+      // Capture, so that no handler of the page can keep an event from us.
+      target?.[method]?.(type, listener, { capture: true, passive: true });
+    }
   };
+  each('addEventListener');
+  return () => each('removeEventListener');
 }
 
 export function after(scope: Scope, ms: number, work: () => void): Stop {
@@ -44,12 +52,13 @@ export function every(scope: Scope, ms: number, work: () => void): Stop {
 export function pause(scope: Scope, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
-      cancel();
-      unhear();
+      stop();
       resolve();
     };
-    const cancel = after(scope, signal?.aborted ? 0 : ms, finish);
-    const unhear = listen(signal, ['abort'], finish);
+    const stop = stopAll([
+      after(scope, signal?.aborted ? 0 : ms, finish),
+      listen(signal, 'abort', finish),
+    ]);
   });
 }
 

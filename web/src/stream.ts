@@ -31,7 +31,7 @@ export function readStream(
     const fail = () => finish(false);
     // A proxy that buffers neither opens the stream nor breaks it.
     const cancel = after(scope, OPEN_WITHIN, fail);
-    const unhear = listen(signal, ['abort'], fail);
+    const unhear = listen(signal, 'abort', fail);
     source.addEventListener('error', fail);
     source.addEventListener('open', () => {
       cancel();

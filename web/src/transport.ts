@@ -10,15 +10,15 @@ export interface Outcome {
 }
 
 /** What the tab in charge does for all of them, or a tab on its own for itself. */
-export interface Duty {
+interface Duty {
   /** In ms, between two questions when polling. */
-  interval: number;
-  ask(): Promise<Outcome>;
+  interval_: number;
+  ask_(): Promise<Outcome>;
   /** Whether nobody would see the answer. */
-  unseen(): boolean;
-  last(): string | undefined;
-  hear(kind: StreamKind, data: unknown): void;
-  status(status: SyncStatus): void;
+  unseen_(): boolean;
+  last_(): string | undefined;
+  hear_(kind: StreamKind, data: unknown): void;
+  status_(status: SyncStatus): void;
 }
 
 const STRIKES = 3;
@@ -30,7 +30,7 @@ const TRY_AGAIN = 30;
  */
 export async function insist(
   scope: Scope,
-  ask: Duty['ask'],
+  ask: () => Promise<Outcome>,
   signal: AbortSignal,
 ): Promise<number> {
   for (let failures = 0; ; failures++) {
@@ -54,19 +54,19 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
     const opened = scope.Date.now();
     const ended = await readStream(
       scope,
-      duty.last(),
+      duty.last_(),
       signal,
-      () => duty.status('live'),
-      (kind, data) => duty.hear(kind, data),
+      () => duty.status_('live'),
+      duty.hear_,
     );
-    if (!ended && !signal.aborted) duty.status('reconnecting');
+    if (!ended && !signal.aborted) duty.status_('reconnecting');
     // One that lives shorter than the interval is worse than polling.
-    return scope.Date.now() - opened >= duty.interval;
+    return scope.Date.now() - opened >= duty.interval_;
   };
   const poll = async () => {
-    duty.status('polling');
-    do await pause(scope, duty.interval, signal);
-    while (duty.unseen() && !signal.aborted);
+    duty.status_('polling');
+    do await pause(scope, duty.interval_, signal);
+    while (duty.unseen_() && !signal.aborted);
   };
 
   void (async () => {
@@ -80,7 +80,7 @@ export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
         await poll();
       }
       // While the server is away, no stream is to blame.
-      if (await insist(scope, () => duty.ask(), signal)) strikes = Math.min(strikes, start);
+      if (await insist(scope, duty.ask_, signal)) strikes = Math.min(strikes, start);
     }
   })();
   return () => over.abort();

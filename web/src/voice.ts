@@ -1,7 +1,7 @@
-import { debounce } from './coalesce.js';
 import type { SessionError } from './errors.js';
-import { showStatus } from './page.js';
-import type { Scope, Stop } from './scope.js';
+import { showSession, showStatus } from './page.js';
+import { attempt } from './scope.js';
+import { now, type Tab, tell } from './tab.js';
 import type { SyncStatus } from './wire.js';
 
 /** What a tab heard, when and from where; for a page that shows how the tabs keep together. */
@@ -15,80 +15,59 @@ export interface Heard {
   sentAt?: number;
 }
 
-/** All that the client says to the page it runs in. */
-export class Voice {
-  debugging = false;
-  status: SyncStatus | undefined;
+/** Returns false if a listener prevented what comes next. */
+export function dispatch(tab: Tab, type: string, detail: unknown, cancelable = false): boolean {
+  debug(tab, type, detail);
+  return tab.scope_.dispatchEvent(new tab.scope_.CustomEvent(type, { detail, cancelable }));
+}
 
-  readonly #scope: Scope;
-  readonly #name: string;
-  readonly #listeners = new Set<(heard: Heard) => void>();
-  readonly #lines: unknown[][] = [];
-  #complained = false;
+export function setStatus(tab: Tab, status: SyncStatus, announce = false): void {
+  if (status === tab.status_) return;
+  tab.status_ = status;
+  showStatus(tab.scope_, status);
+  dispatch(tab, 'sessionSyncStatus', { status });
+  if (announce) tell(tab, { type: 'status', status });
+}
 
-  constructor(scope: Scope, name: string) {
-    this.#scope = scope;
-    this.#name = name;
-  }
+export function show(tab: Tab): void {
+  if (tab.view_) showSession(tab.scope_, tab.view_);
+  if (tab.status_) showStatus(tab.scope_, tab.status_);
+}
 
-  /** Returns false if a listener prevented what comes next. */
-  dispatch(type: string, detail: unknown, cancelable = false): boolean {
-    this.debug(type, detail);
-    return this.#scope.dispatchEvent(new this.#scope.CustomEvent(type, { detail, cancelable }));
-  }
-
-  /** Returns whether this is news. */
-  setStatus(status: SyncStatus): boolean {
-    if (status === this.status) return false;
-    this.status = status;
-    showStatus(this.#scope, status);
-    this.dispatch('sessionSyncStatus', { status });
-    return true;
-  }
-
-  onMessage(listener: (heard: Heard) => void): Stop {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  heard(source: Heard['source'], kind: string, stamp: string | undefined, sentAt?: number): void {
-    const at = this.#scope.Date.now();
-    const heard: Heard = { at, source, kind, stamp, ...(sentAt !== undefined && { sentAt }) };
-    this.debug('heard', heard);
-    for (const listener of this.#listeners) {
-      try {
-        listener(heard);
-      } catch (error) {
-        this.raise(error);
-      }
+export function heard(
+  tab: Tab,
+  source: Heard['source'],
+  kind: string,
+  stamp?: string,
+  sentAt?: number,
+): void {
+  const heard: Heard = { at: now(tab), source, kind, stamp, ...(sentAt && { sentAt }) };
+  debug(tab, 'heard', heard);
+  for (const listener of tab.listeners_) {
+    try {
+      listener(heard);
+    } catch (error) {
+      raise(tab, error);
     }
   }
+}
 
-  /** An outage is told once, however many requests it fails. */
-  complain(error: SessionError): void {
-    if (!this.#complained) this.raise(error);
-    this.#complained = true;
-  }
+/** An outage is told once, however many requests it fails. */
+export function complain(tab: Tab, error: SessionError): void {
+  if (!tab.complained_) raise(tab, error);
+  tab.complained_ = true;
+}
 
-  /** The server has answered again. */
-  content(): void {
-    this.#complained = false;
-  }
+/** For an error that nobody is there to catch. */
+export function raise({ scope_: scope }: Tab, error: unknown): void {
+  if (scope.reportError) return scope.reportError(error);
+  scope.dispatchEvent(new scope.ErrorEvent('error', { error, message: String(error) }));
+}
 
-  /** For an error that nobody is there to catch. */
-  raise(error: unknown): void {
-    const scope = this.#scope;
-    if (scope.reportError) return scope.reportError(error);
-    scope.dispatchEvent(new scope.ErrorEvent('error', { error, message: String(error) }));
-  }
-
-  debug(...line: unknown[]): void {
-    if (!this.debugging) return;
-    this.#lines.push(line);
-    this.#flush();
-  }
-
-  readonly #flush = debounce(() => {
-    console.debug(`SessionSync ${this.#name}`, ...this.#lines.splice(0));
+/** Collects lines, and logs them in bundles. */
+export function debug(tab: Tab, ...line: unknown[]): void {
+  if (!tab.debugging_ || tab.lines_.push(line) > 1) return;
+  tab.scope_.setTimeout(() => {
+    attempt(() => console.debug(`SessionSync ${tab.id_}`, ...tab.lines_.splice(0)));
   }, 100);
 }
