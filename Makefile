@@ -53,6 +53,7 @@ test-go:
 
 e2e:
 	@sh tools/need node chromium || $(SKIP_UNLESS_CI); \
+	sh tools/need firefox || test "$$CI" != true || exit 1; \
 	$(call npm-ci,test/e2e) && \
 	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
 	cd test/e2e && npm test

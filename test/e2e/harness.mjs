@@ -1,6 +1,6 @@
 // What the specs stand on: a demo server of their own on a free port, with a
 // database of its own, and Debian's Chromium. Nothing is left behind.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -24,6 +24,7 @@ const started = [];
 after(async () => {
   while (started.length) await started.pop()();
 });
+export const atTheEnd = (stop) => void started.push(stop);
 
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -47,7 +48,7 @@ export class Server {
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;
     await server.up();
-    started.push(() => server.#end());
+    atTheEnd(() => server.#end());
     return server;
   }
 
@@ -70,6 +71,17 @@ export class Server {
     await ended;
   }
 
+  /** What an operator types in a terminal; returns what it prints. */
+  command(...args) {
+    return execFileSync(BINARY, [...args, '--database', `sqlite:${this.database}`], {
+      env: { PATH: process.env.PATH, HOME: this.#folder }, encoding: 'utf8',
+    });
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
   async #end() {
     if (this.#process.exitCode === null && this.#process.signalCode === null) await this.kill('SIGTERM');
     await rm(this.#folder, { recursive: true, force: true });
@@ -79,7 +91,7 @@ export class Server {
 /** A browser process of its own. */
 export async function browser() {
   const b = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
-  started.push(() => b.close());
+  atTheEnd(() => b.close());
   return b;
 }
 
