@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,14 +16,6 @@ import (
 // maxBody bounds the body of a call of the API.
 const maxBody = 64 << 10
 
-// endpoint is one method of one route of the API.
-type endpoint struct {
-	serve   func(*Handler, http.ResponseWriter, *call) error
-	public  bool // also without a session
-	tokened bool // needs the CSRF token
-	act     bool // is something a person does
-}
-
 // call is one request of the API.
 type call struct {
 	r       *http.Request
@@ -34,39 +25,22 @@ type call struct {
 	body    []byte
 }
 
-// routes are the API, relative to its base path. A key that ends in "/" takes one
-// more segment.
-var routes = map[string]map[string]endpoint{
-	"/csrf":                   {"GET": {serve: (*Handler).getCSRF, public: true}},
-	"/session_state":          {"GET": {serve: (*Handler).getState}},
-	"/user_platforms":         {"GET": {serve: (*Handler).getPlatforms}},
-	"/sessions":               {"GET": {serve: (*Handler).getSessions}},
-	"/sessions/":              {"DELETE": {serve: (*Handler).deleteSession, tokened: true, act: true}},
-	"/sessions/revoke_others": {"POST": {serve: (*Handler).revokeOthers, tokened: true, act: true}},
-	"/session/security":       {"GET": {serve: (*Handler).getSecurity}},
-	"/session/events":         {"GET": {serve: (*Handler).getEvents}},
-	"/session/validate":       {"POST": {serve: (*Handler).validate, public: true}},
-	"/session/cleanup":        {"POST": {serve: (*Handler).cleanup, tokened: true, act: true}},
-	"/session/refresh":        {"POST": {serve: (*Handler).refresh, tokened: true, act: true}},
-	"/session/heartbeat":      {"POST": {serve: (*Handler).heartbeat, tokened: true}},
-	"/switch_platform/":       {"POST": {serve: (*Handler).switchPlatform, tokened: true, act: true}},
-}
-
-// route finds the endpoints for a path below the base path.
-func route(path string) (methods map[string]endpoint, param string) {
-	if methods = routes[path]; methods != nil && !strings.HasSuffix(path, "/") {
-		return methods, ""
-	}
-	slash := strings.LastIndexByte(path, '/')
-	if slash < 0 || slash == len(path)-1 {
-		return nil, ""
-	}
-	param, err := url.PathUnescape(path[slash+1:])
-	if err != nil {
-		return nil, ""
-	}
-	return routes[path[:slash+1]], param
-}
+// apiTable is the API, relative to its base path.
+var apiTable = newTable(
+	reads("/csrf", (*Handler).getCSRF).signedOut(),
+	reads("/session_state", (*Handler).getState),
+	reads("/user_platforms", (*Handler).getPlatforms),
+	reads("/sessions", (*Handler).getSessions),
+	changes("DELETE", "/sessions/{handle}", (*Handler).deleteSession),
+	changes("POST", "/sessions/revoke_others", (*Handler).revokeOthers),
+	reads("/session/security", (*Handler).getSecurity),
+	reads("/session/events", (*Handler).getEvents),
+	asks("/session/validate", (*Handler).validate).signedOut(),
+	changes("POST", "/session/cleanup", (*Handler).cleanup),
+	changes("POST", "/session/refresh", (*Handler).refresh),
+	changes("POST", "/session/heartbeat", (*Handler).heartbeat).unattended(),
+	changes("POST", "/switch_platform/{id}", (*Handler).switchPlatform),
+)
 
 // API serves the JSON API below Config.BasePath. It needs no middleware around it.
 // Nothing in it ever redirects.
@@ -80,7 +54,7 @@ func (h *Handler) API() http.Handler {
 			h.serveState(w, r) // the way most requests go
 			return
 		}
-		methods, param := route(path)
+		methods, param := apiTable.find(path)
 		if methods == nil {
 			h.Error(w, r, errNotFound)
 			return
@@ -105,18 +79,6 @@ func (h *Handler) API() http.Handler {
 	})
 }
 
-func allowed(methods map[string]endpoint) string {
-	var names []string
-	for name := range methods {
-		names = append(names, name)
-		if name == http.MethodGet {
-			names = append(names, http.MethodHead)
-		}
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
-}
-
 // prepare checks a call in the order: origin, session, platform, token, body.
 func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 	if err := h.checkOrigin(c.r); err != nil {
@@ -133,7 +95,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 		if _, err := actAs(c.r, c.session); err != nil {
 			return err
 		}
-		if e.tokened {
+		if e.changes {
 			if err := h.checkToken(c.r, subject{'s', found.Session.ID}); err != nil {
 				return err
 			}

@@ -136,6 +136,9 @@ func isUnsafe(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions && method != http.MethodTrace
 }
 
+// shows reports whether a method asks for what is to be seen.
+func shows(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
 // isForm reports whether r is a plain form. (One with files has to send its token
 // in the header: it is not read here.)
 func isForm(r *http.Request) bool {

@@ -89,10 +89,8 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, next http.H
 	case h.config.Login == nil:
 		next.ServeHTTP(w, r)
 	case r.Method == http.MethodPost:
-		if err := h.login(w, r); err != nil {
-			h.loginFailed(w, r, err)
-		}
-	case h.config.LoginPage != nil && !isUnsafe(r.Method):
+		door(h.checkLoginToken, h.login, h.loginFailed)(w, r)
+	case h.config.LoginPage != nil && shows(r.Method):
 		noStore(w.Header())
 		h.config.LoginPage.ServeHTTP(w, r)
 	default:
@@ -100,11 +98,8 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, next http.H
 	}
 }
 
-// login checks the token of the form, then the credentials.
+// login checks the credentials.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
-	if err := h.checkLoginToken(r); err != nil {
-		return err
-	}
 	given, platform, err := readCredentials(w, r)
 	if err != nil {
 		return err
@@ -219,19 +214,19 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, next http.
 		h.Error(w, r, errMethod)
 		return
 	}
-	err := h.checkLogoutToken(r)
-	if err == nil {
-		err = h.SignOut(w, r)
-	}
-	if err != nil {
-		h.Error(w, r, err)
-		return
+	door(h.checkLogoutToken, h.logout, h.Error)(w, r)
+}
+
+func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
+	if err := h.SignOut(w, r); err != nil {
+		return err
 	}
 	if !h.answersJSON(r) {
 		seeOther(w, h.config.LoginPath)
-		return
+		return nil
 	}
 	writeJSON(w, 200, object{"success": true, "message": "Signed out", "timestamp": timestamp(h.m.Now())})
+	return nil
 }
 
 // checkLogoutToken: a live session has been checked by the middleware, and without

@@ -54,7 +54,7 @@ func (s scripts) serves(path string) bool { _, ok := s[path]; return ok }
 
 func (s scripts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	script, header := s[r.URL.Path], w.Header()
-	if isUnsafe(r.Method) {
+	if !shows(r.Method) {
 		header.Set("Allow", "GET, HEAD")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return

@@ -199,7 +199,7 @@ func (h *Handler) uncleanAPI(p string) bool {
 // application has a route of its own for it, or may have one. Only a ServeMux can
 // be asked.
 func (h *Handler) isApplications(next http.Handler, r *http.Request) bool {
-	if methods, _ := route(strings.TrimPrefix(r.URL.EscapedPath(), h.config.BasePath)); methods != nil {
+	if methods, _ := apiTable.find(strings.TrimPrefix(r.URL.EscapedPath(), h.config.BasePath)); methods != nil {
 		return false
 	}
 	if h.config.ShareBasePath {
