@@ -170,7 +170,7 @@ func FuzzJSONBody(f *testing.F) {
 		case !errors.As(err, &bad) && err != errMediaType:
 			t.Errorf("%q: %v", sent, err)
 		}
-		if status := problem(err).Status; err != nil && (status < 400 || status > 499) {
+		if status := ProblemOf(err).Status; err != nil && (status < 400 || status > 499) {
 			t.Errorf("%q is answered %d", sent, status)
 		}
 		if isForm(ask()) {

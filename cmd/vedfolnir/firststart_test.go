@@ -25,7 +25,8 @@ func TestFirstStart(t *testing.T) {
 	}
 	jar, _ := cookiejar.New(nil)
 	c := &http.Client{Jar: jar}
-	form := url.Values{"username": {"kim"}, "email": {"kim@example.org"}, "password": {"correct horse battery staple"}, "code": {link[2]}}
+	page := get(t, c, link[1])
+	form := url.Values{"csrf_token": {tokenForm.FindStringSubmatch(page)[1]}, "username": {"kim"}, "email": {"kim@example.org"}, "password": {"correct horse battery staple"}, "code": {link[2]}}
 	w, err := c.PostForm(link[1], form)
 	if err != nil {
 		t.Fatal(err)

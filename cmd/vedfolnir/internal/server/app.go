@@ -81,8 +81,8 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	a.handler = a.routes()
-	return a, nil
+	a.handler, err = a.serving()
+	return a, err
 }
 
 func (a *App) openDirectory(ctx context.Context) (err error) {

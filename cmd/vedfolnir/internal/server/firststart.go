@@ -55,12 +55,12 @@ func (a *App) showFirstStart(w http.ResponseWriter, r *http.Request) {
 
 func (a *App) firstStartPage(w http.ResponseWriter, r *http.Request, status int, page ui.FirstStart) {
 	w.Header().Set("Cache-Control", "no-store")
+	page.CSRF = a.sessions.CSRFToken(w, r)
 	page.Username, page.Email, page.Code = r.PostFormValue("username"), r.PostFormValue("email"), r.PostFormValue("code")
 	a.sent(r, a.pages.FirstStart(w, status, page))
 }
 
-// makeFirst makes the first person, an administrator, and signs them in. No token
-// is needed against forgery: nobody else knows the code.
+// makeFirst makes the first person, an administrator, and signs them in.
 func (a *App) makeFirst(w http.ResponseWriter, r *http.Request) {
 	if !a.first.opens(r.PostFormValue("code"), time.Now()) {
 		a.firstStartPage(w, r, http.StatusForbidden, ui.FirstStart{Mistakes: []string{

@@ -11,45 +11,17 @@ import (
 // bodyTimeout is how long a request may take to send its body.
 const bodyTimeout = 30 * time.Second
 
-// routes returns everything the server serves. What stands outside of the session
-// handler is the same for everybody and looks at no cookie. The outermost choice
-// is no ServeMux, which would redirect unclean paths of the API.
-func (a *App) routes() http.Handler {
-	pages := a.sessions.Wrap(a.pageRoutes())
-	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.Path; {
-		case path == "/livez":
-			a.live(w, r)
-		case path == "/readyz":
-			a.ready(w, r)
-		case a.pages.Assets().Has(path):
-			a.pages.Assets().ServeHTTP(w, r)
-		default:
-			pages.ServeHTTP(w, r)
-		}
-	})
+// serving returns everything that the server serves.
+func (a *App) serving() (http.Handler, error) {
+	r, err := a.newRouter(a.table())
+	if err != nil {
+		return nil, err
+	}
+	h := r.handler(a.sessions)
 	if a.demo {
 		h = demoOnly(h, http.HandlerFunc(a.notFromHere))
 	}
-	return a.monitor.Requests(a.sessions.SecureHeaders(patient(h)), a.log)
-}
-
-// pageRoutes are the pages, and what their forms post to. They do what the API
-// does, by the same calls.
-func (a *App) pageRoutes() http.Handler {
-	mux := http.NewServeMux()
-	signedIn := func(h http.HandlerFunc) http.Handler { return a.sessions.RequireSession(h) }
-	mux.Handle("GET /{$}", signedIn(a.home))
-	mux.Handle("POST /switch", signedIn(a.switchPlatform))
-	mux.Handle("POST /sessions/{id}/end", signedIn(a.endSession))
-	mux.Handle("POST /sessions/end-others", signedIn(a.endOthers))
-	mux.Handle("GET /api/admin/metrics", signedIn(a.showMetrics))
-	if a.first != nil {
-		mux.HandleFunc("GET "+firstStartPath, a.showFirstStart)
-		mux.HandleFunc("POST "+firstStartPath, a.makeFirst)
-	}
-	mux.HandleFunc("/", a.nothingHere)
-	return mux
+	return a.monitor.Requests(a.sessions.SecureHeaders(patient(h)), a.log), nil
 }
 
 // patient bounds the time in which a body has to arrive. (The server has no

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,8 +69,8 @@ func (a *Assets) path(name string) (string, error) {
 	return "", fmt.Errorf("there is no asset %q", name)
 }
 
-// Has reports whether the path names an asset.
-func (a *Assets) Has(path string) bool { _, ok := a.files[path]; return ok }
+// Paths are where assets are served, in order.
+func (a *Assets) Paths() []string { return slices.Sorted(maps.Keys(a.files)) }
 
 // ServeHTTP sends the asset that the path names.
 func (a *Assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
