@@ -98,7 +98,7 @@ var goProgram = regexp.MustCompile("(?ms)^```go\n(package .*?)^```$")
 // Every whole program in a document builds, in a module of its own.
 func TestProgramsInDocumentsBuild(t *testing.T) {
 	for _, file := range files(t) {
-		if path.Ext(file) != ".md" {
+		if path.Ext(file) != ".md" || file == tutorial { // which is played as a whole
 			continue
 		}
 		for _, program := range goProgram.FindAllStringSubmatch(read(t, file), -1) {
@@ -108,6 +108,45 @@ func TestProgramsInDocumentsBuild(t *testing.T) {
 			}
 		}
 	}
+}
+
+var goSnippet = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// Every part of a program in a document stands in a test too, and is run there.
+func TestSnippetsInDocumentsAreOfTests(t *testing.T) {
+	tested := ""
+	for _, file := range files(t) {
+		if strings.HasSuffix(file, "_test.go") {
+			tested += "\n" + read(t, file)
+		}
+	}
+	for _, file := range files(t) {
+		if path.Ext(file) != ".md" {
+			continue
+		}
+		for _, snippet := range goSnippet.FindAllStringSubmatch(read(t, file), -1) {
+			if !strings.HasPrefix(snippet[1], "package ") && !hasBlock(tested, snippet[1]) {
+				t.Errorf("%s: no test has\n%s", file, snippet[1])
+			}
+		}
+	}
+}
+
+// hasBlock reports whether the lines stand in the text, however far to the right.
+func hasBlock(text, block string) bool {
+	for indent := range 4 {
+		moved := ""
+		for line := range strings.Lines(block) {
+			if line != "\n" {
+				line = strings.Repeat("\t", indent) + line
+			}
+			moved += line
+		}
+		if strings.Contains(text, "\n"+moved) {
+			return true
+		}
+	}
+	return false
 }
 
 // What runs before a change lands is what the README tells a newcomer to run.
