@@ -3,6 +3,7 @@
 # make lint       vet, staticcheck, gofumpt, tidy modules
 # make fuzz       every fuzz target, FUZZTIME each
 # make bench      speed, beside a bare handler and beside scs
+# make bench-sync  how soon tabs follow a switch, and what idle tabs cost
 # make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong
 # make web        builds the scripts that the binary embeds
 # make e2e        pages in a real browser (part of make test)
@@ -31,7 +32,7 @@ if ! [ $(1)/node_modules/.package-lock.json -nt $(1)/package-lock.json ]; then \
 endef
 
 .NOTPARALLEL:
-.PHONY: all build test test-web test-go lint fuzz bench soak web e2e screenshots modules
+.PHONY: all build test test-web test-go lint fuzz bench bench-sync soak web e2e screenshots modules
 
 all: build
 
@@ -74,6 +75,11 @@ fuzz:
 
 bench:
 	@cd bench && go run .
+
+bench-sync:
+	@sh tools/need node chromium && $(call npm-ci,test/e2e) && \
+	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
+	cd test/e2e && npm run --silent bench-sync
 
 soak:
 	@cd bench && go run . -soak $(SOAKTIME)

@@ -26,7 +26,7 @@ after(async () => {
 });
 export const atTheEnd = (stop) => void started.push(stop);
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
