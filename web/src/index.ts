@@ -11,6 +11,7 @@ export {
   SessionRefusedError,
   SessionUnavailableError,
 } from './errors.js';
+export type { PlatformSwitch, SessionEvents } from './events.js';
 export { handleSessionErrors, SessionErrorHandler } from './error-handler.js';
 export { SessionSync } from './session-sync.js';
 export type { Heard } from './voice.js';

@@ -1,0 +1,25 @@
+/** The client's events, by the names under which `window` tells them, and what they carry. */
+import type { ExpiringNotice } from './channel.js';
+import type { Id, SessionState, SyncStatus } from './wire.js';
+
+export interface PlatformSwitch {
+  platformId: Id;
+  platformName: string;
+  platformType: string | undefined;
+  stamp: string | undefined;
+}
+
+export interface SessionEvents {
+  /** The session, or what the tab shows of it, is another than before. */
+  sessionStateChanged: CustomEvent<SessionState>;
+  /** Once in each tab, the switching one included. */
+  platformSwitched: CustomEvent<PlatformSwitch>;
+  sessionExpiring: CustomEvent<ExpiringNotice>;
+  /** Once per session in each tab. `preventDefault()` keeps the page from going to sign in. */
+  sessionExpired: CustomEvent<{ reason: string }>;
+  sessionSyncStatus: CustomEvent<{ status: SyncStatus }>;
+}
+
+declare global {
+  interface WindowEventMap extends SessionEvents {}
+}
