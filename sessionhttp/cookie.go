@@ -137,23 +137,11 @@ func (h *Handler) address(r *http.Request) string {
 func remoteAddr(r *http.Request) netip.Addr { return parseAddr(r.RemoteAddr) }
 
 // parseAddr reads an address with or without a port: some proxies write one.
+// The zone of a link-local one is this machine's own word for it: it is left out.
 func parseAddr(text string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr().Unmap()
+		return ap.Addr().Unmap().WithZone("")
 	}
 	a, _ := netip.ParseAddr(text)
-	return a.Unmap()
-}
-
-func (h *Handler) fromTrustedProxy(r *http.Request) bool {
-	return len(h.config.TrustedProxies) > 0 && h.trusts(remoteAddr(r))
-}
-
-func (h *Handler) trusts(a netip.Addr) bool {
-	for _, p := range h.config.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return a.Unmap().WithZone("")
 }

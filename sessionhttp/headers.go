@@ -42,6 +42,7 @@ func (h *Handler) SecureHeaders(next http.Handler) http.Handler {
 		if h.secure(r) {
 			header["Strict-Transport-Security"] = hsts
 		}
+		h.lookAtProxy(r)
 		next.ServeHTTP(w, r)
 	})
 }

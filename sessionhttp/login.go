@@ -21,6 +21,7 @@ func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, user session.Us
 // Client and Replaces are filled in.
 func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session.CreateRequest) (*session.Context, error) {
 	if !h.mayCarryToken(r) {
+		h.explainPlainHTTP(r)
 		return nil, ErrPlainHTTP
 	}
 	req.Client = h.client(r)
@@ -41,6 +42,7 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 // tab did so at the same moment, and no cookie was set.
 func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Context, error) {
 	if !h.mayCarryToken(r) {
+		h.explainPlainHTTP(r)
 		return nil, ErrPlainHTTP
 	}
 	held, err := h.authenticate(r)

@@ -91,6 +91,7 @@ type Handler struct {
 	state   stateParts
 	streams streams
 	headers headers
+	hints   hints
 }
 
 // New returns a handler, or an error that joins a [session.ConfigError] for every
@@ -143,6 +144,7 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
+	config.TrustedProxies = normal(config.TrustedProxies)
 	return &Handler{
 		m: m, config: config, csrf: csrf{keys: m.DeriveKeys("csrf")}, origins: http.NewCrossOriginProtection(),
 		state: newStateParts(m.Config()), headers: newHeaders(config.ContentSecurityPolicy),

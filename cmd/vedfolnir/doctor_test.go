@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,6 +147,25 @@ func TestDoctorBehindAProxy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Behind a real proxy that nobody named the log says which flag is missing, once
+// and not for each request.
+func TestLesson29_AProxyThatNobodyNamedIsTold(t *testing.T) {
+	folder := t.TempDir()
+	roots := certificate(t, folder)
+	deaf := launch(t, folder, nil)
+	address := behindNginx(t, folder, deaf.url, goodLocation)
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	for range 5 {
+		get(t, c, address+"/login")
+	}
+	deaf.stderr.await(t, "--trusted-proxy ADDRESS): until then nobody can sign in through it")
+	get(t, c, address+"/login")
+	if told := strings.Count(deaf.stderr.String(), "until then nobody can sign in"); told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	deaf.end(syscall.SIGTERM)
 }
 
 const exitUnwell = 4

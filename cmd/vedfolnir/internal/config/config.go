@@ -59,7 +59,9 @@ type Settings struct {
 	TLS     *tls.Config
 	Proxies []netip.Prefix
 	// Plain: people reach the server without TLS.
-	Plain         bool
+	Plain bool
+	// Danger: plain HTTP was asked for by its name.
+	Danger        bool
 	LogLevel      slog.Level
 	AdminAddr     string // empty: none
 	AdminLoopback bool
@@ -105,7 +107,8 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	if out.AdminAddr = c.text("admin_addr"); out.AdminAddr != "" {
 		out.AdminLoopback = loopback("--admin-addr", out.AdminAddr, &m)
 	}
-	together(out, c.truth("dangerous_plain_http", &m), &m)
+	out.Danger = c.truth("dangerous_plain_http", &m)
+	together(out, &m)
 	var unused []string
 	var err error
 	out.Session, unused, err = session.ConfigFromEnv(c.environ(environ))
@@ -116,16 +119,49 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 }
 
 // together reports what is right by itself and wrong in company.
-func together(s Settings, danger bool, m *mistakes) {
+func together(s Settings, m *mistakes) {
 	switch {
 	case s.Demo && !s.Loopback:
 		m.add("--demo with --addr %s: its passwords are public, so it listens on this machine only; give --addr 127.0.0.1:8080 or no --demo", s.Addr)
-	case !s.Loopback && s.Plain && !danger:
+	case !s.Loopback && s.Plain && !s.Danger:
 		m.add("--addr %s is reached from other machines, and plain HTTP gives away passwords and sessions: give --tls-cert and --tls-key, or --trusted-proxy if a proxy in front speaks HTTPS, or --addr 127.0.0.1:8080", s.Addr)
 	}
 	if s.Demo && len(s.Proxies) > 0 {
 		m.add("--demo with --trusted-proxy: a demo refuses everything that was forwarded; leave one of them out")
+	} else if s.TLS == nil && len(s.Proxies) > 0 && len(s.Unreachable()) == len(s.Proxies) {
+		m.add("--trusted-proxy %s never reaches --addr %s, so that nobody could sign in: name the proxy by the address from which it connects (127.0.0.1 or ::1 if it runs on this machine), or listen where it can", s.Unreachable()[0], s.Addr)
 	}
+}
+
+// Unreachable are the proxies from which no connection to the server's address can
+// come: it is of this machine only, or of the other kind of IP.
+func (s Settings) Unreachable() (never []netip.Prefix) {
+	host, _, _ := net.SplitHostPort(s.Addr)
+	for _, p := range s.Proxies {
+		if !reaches(p, host) {
+			never = append(never, p)
+		}
+	}
+	return never
+}
+
+func reaches(from netip.Prefix, host string) bool {
+	v4 := from.Overlaps(netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8))
+	v6 := from.Contains(netip.IPv6Loopback())
+	if host == "localhost" {
+		return v4 || v6
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return true // every address of the machine
+	}
+	switch ip = ip.Unmap(); {
+	case ip.IsLoopback():
+		return ip.Is4() && v4 || ip.Is6() && v6
+	case ip == netip.IPv6Unspecified():
+		return true
+	}
+	return ip.Is4() == from.Addr().Is4()
 }
 
 // loopback reports whether the address is this machine's own.
@@ -173,8 +209,12 @@ func database(text string, demo bool, m *mistakes) Database {
 func proxies(texts []string, m *mistakes) (prefixes []netip.Prefix) {
 	for _, text := range texts {
 		if p, err := netip.ParsePrefix(text); err == nil {
+			if p.Addr().Is4In6() && p.Bits() >= 96 {
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+			}
 			prefixes = append(prefixes, p.Masked())
 		} else if a, err := netip.ParseAddr(text); err == nil {
+			a = a.Unmap()
 			prefixes = append(prefixes, netip.PrefixFrom(a, a.BitLen()))
 		} else {
 			m.add("--trusted-proxy %q: give an IP address or a network such as 10.0.0.0/8", text)

@@ -166,6 +166,10 @@ func TestMistakes(t *testing.T) {
 		{"demo behind a proxy", nil, []string{"--demo", "--trusted-proxy=127.0.0.1"}, []string{"leave one of them out"}},
 		{"proxy that is a name", nil, []string{"--trusted-proxy=proxy"}, []string{"--trusted-proxy"}},
 		{"proxy that is everybody", nil, []string{"--trusted-proxy=0.0.0.0/0"}, []string{"trusts everybody"}},
+		{"proxy that is everybody, as IPv6", nil, []string{"--trusted-proxy=::ffff:0.0.0.0/96"}, []string{"trusts everybody"}},
+		{"proxy elsewhere, address of this machine", nil, []string{"--trusted-proxy=10.0.0.1"}, []string{"--trusted-proxy 10.0.0.1/32 never reaches --addr 127.0.0.1:8080"}},
+		{"proxy on this machine, by the other kind of IP", nil, []string{"--addr=[::1]:8080", "--trusted-proxy=127.0.0.1"}, []string{"never reaches"}},
+		{"proxies of the other kind of IP only", nil, []string{"--addr=0.0.0.0:8080", "--trusted-proxy=fd00::1", "--trusted-proxy=fe80::/10"}, []string{"never reaches"}},
 		{"database of another kind", nil, []string{"--database=postgres://x"}, []string{"sqlite:FILE"}},
 		{"database without a name", nil, []string{"--database=sqlite:"}, []string{"sqlite:FILE"}},
 		{"database in no folder", nil, []string{"--database=sqlite:none/x.db"}, []string{"no folder none"}},
@@ -221,9 +225,34 @@ func TestBeyondThisMachine(t *testing.T) {
 	for _, args := range [][]string{
 		{"--addr=0.0.0.0:8080", "--dangerous-plain-http"},
 		{"--addr=0.0.0.0:8080", "--trusted-proxy=10.1.2.3", "--trusted-proxy=fd00::/8"},
+		{"--addr=:8080", "--trusted-proxy=fd00::1"},
+		{"--addr=[::]:8080", "--trusted-proxy=10.1.2.3"},
+		{"--addr=10.1.2.4:8080", "--trusted-proxy=::ffff:10.1.2.3"},
 	} {
 		if s, err := load(t, nil, args...); err != nil || s.Loopback {
 			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+// A proxy that is named by an address from which it cannot come is no proxy.
+func TestProxiesThatCannotReachTheServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		addr, proxies string
+		never         int
+	}{
+		{"127.0.0.1:80", "127.0.0.1", 0},
+		{"127.0.0.1:80", "127.0.0.0/8,10.0.0.1", 1},
+		{"localhost:80", "::1", 0},
+		{"localhost:80", "127.0.0.1,10.0.0.0/8,fd00::1", 2},
+		{"[::1]:80", "::1,127.0.0.1", 1},
+		{"0.0.0.0:80", "10.0.0.1,fd00::1", 1},
+		{":80", "10.0.0.1,fd00::1,127.0.0.1", 0},
+	} {
+		s, err := load(t, []string{"VEDFOLNIR_TRUSTED_PROXY=" + c.proxies}, "--addr", c.addr)
+		if never := s.Unreachable(); err != nil || len(never) != c.never {
+			t.Errorf("%s from %s: %v, %v", c.addr, c.proxies, never, err)
 		}
 	}
 }

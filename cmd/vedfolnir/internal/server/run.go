@@ -56,7 +56,7 @@ func Run(ctx context.Context, s config.Settings, around Surroundings) error {
 	app.current.level = around.Level
 	app.current.take(s)
 	go app.reload(s, around.Signals, around.Again)
-	warnOfPlainHTTP(s, log)
+	warnOfSetUp(s, log)
 	background, stop := context.WithCancel(ctx)
 	var housework sync.WaitGroup
 	housework.Go(func() { app.purgeAudit(background, app.current.keepAudit) })

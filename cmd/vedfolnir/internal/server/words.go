@@ -50,14 +50,25 @@ func (a *App) welcome(out io.Writer, address string) {
 	io.WriteString(out, b.String())
 }
 
-// warnOfPlainHTTP says what cookies lack without TLS.
-func warnOfPlainHTTP(s config.Settings, log *slog.Logger) {
+// warnOfSetUp says what of the settings keeps people from signing in, or puts them
+// in danger, and the way out. What could never work is no setting.
+func warnOfSetUp(s config.Settings, log *slog.Logger) {
+	if s.Demo {
+		return
+	}
 	switch {
-	case !s.Plain || s.Demo:
-	case s.Loopback:
-		log.Warn("plain HTTP, for this machine only: cookies are not marked Secure")
-	default:
-		log.Warn("DANGEROUS: plain HTTP beyond this machine; whoever is on the way can read every password and take every session")
+	case s.Plain && s.Loopback:
+		log.Warn("plain HTTP, for this machine only: cookies are not marked Secure, and nobody can sign in from elsewhere. If a proxy with HTTPS stands in front, name it: --trusted-proxy 127.0.0.1")
+	case s.Plain:
+		log.Warn("DANGEROUS: plain HTTP beyond this machine; whoever is on the way can read every password and take every session. Give --tls-cert and --tls-key, or name the proxy that speaks HTTPS with --trusted-proxy, and leave --dangerous-plain-http out")
+	case s.TLS == nil:
+		log.Info("people can sign in through the named proxy only, when it says X-Forwarded-Proto: https and hands on Host; vedfolnir doctor --url https://... tells whether it does", "trusted_proxy", s.Proxies)
+	}
+	if s.Danger && (!s.Plain || s.Loopback) {
+		log.Warn("--dangerous-plain-http does nothing beside a certificate, a trusted proxy, or an address of this machine only: leave it out")
+	}
+	if never := s.Unreachable(); len(never) > 0 {
+		log.Warn("no connection can come from these trusted proxies to the address that is listened on: leave them out, or name them as this machine sees them", "trusted_proxy", never, "addr", s.Addr)
 	}
 }
 
