@@ -10,7 +10,7 @@
 # make screenshots  pictures of every page, into bin/screenshots
 #
 # CI=true makes a failure of what is skipped elsewhere for want of a compiler, of
-# Node or of a browser.
+# Node, of a browser or of a server.
 
 FUZZTIME ?= 2m
 SOAKTIME ?= 10m
@@ -48,7 +48,7 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
-	for thing in nginx flask curl; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in nginx flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 

@@ -1,0 +1,98 @@
+package testservers
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// PostgreSQL returns the address of a database of the test's own, for any driver;
+// it is gone after the test. A server that runs is asked at PGHOST and PGPORT, or
+// on loopback, as PGUSER, or as postgres.
+func PostgreSQL(t testing.TB) string {
+	t.Helper()
+	server, err := postgreSQL()
+	if err != nil {
+		missing(t, "postgresql", err)
+	}
+	name := "vedfolnir_test_" + strings.ToLower(rand.Text())
+	if err := psql(server, "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := psql(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	database := *server
+	database.Path = "/" + name
+	return database.String()
+}
+
+// postgreSQL is the server of this process.
+var postgreSQL = sync.OnceValues(func() (*url.URL, error) {
+	running := postgreSQLAt(cmp.Or(os.Getenv("PGUSER"), "postgres"), cmp.Or(os.Getenv("PGHOST"), "127.0.0.1"), cmp.Or(os.Getenv("PGPORT"), "5432"))
+	refused := psql(running, "SELECT 1")
+	if refused == nil {
+		return running, nil
+	}
+	server, _, err := startPostgreSQL()
+	if err != nil {
+		return nil, fmt.Errorf("no PostgreSQL runs here (%w), and none can be started: %w", refused, err)
+	}
+	return server, nil
+})
+
+// postgreSQLAt is the address of a server's own database. The host may be the
+// folder of a socket.
+func postgreSQLAt(user, host, port string) *url.URL {
+	where := url.Values{"host": {host}, "port": {port}, "sslmode": {"disable"}}
+	return &url.URL{Scheme: "postgres", User: url.User(user), Path: "/postgres", RawQuery: where.Encode()}
+}
+
+const postgreSQLScript = `
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync >/dev/null
+"$2" -D "$folder/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off &
+cat >/dev/null
+kill -INT $!
+wait $!
+`
+
+func startPostgreSQL() (*url.URL, *private, error) {
+	const folders = "/usr/lib/postgresql/*/bin"
+	initdb, err := program("initdb", folders)
+	if err != nil {
+		return nil, nil, err
+	}
+	postgres, err := program("postgres", folders)
+	if err != nil {
+		return nil, nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, nil, err
+	}
+	server := postgreSQLAt("postgres", "127.0.0.1", port)
+	p, err := startPrivate("postgres", postgreSQLScript, []string{initdb, postgres, port}, func() error { return psql(server, "SELECT 1") })
+	return server, p, err
+}
+
+func psql(database *url.URL, statement string) error {
+	program, err := program("psql", "/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return err
+	}
+	said, err := exec.Command(program, "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--command="+statement, database.String()).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("psql: %w: %s", err, strings.TrimSpace(string(said)))
+	}
+	return nil
+}
