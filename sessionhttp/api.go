@@ -321,7 +321,7 @@ func (h *Handler) revokeOthers(w http.ResponseWriter, c *call) error {
 }
 
 func (h *Handler) getSecurity(w http.ResponseWriter, c *call) error {
-	info, err := h.m.SecurityInfo(c.r.Context(), c.session.Session.ID, h.client(c.r))
+	info, err := h.m.SecurityInfo(c.r.Context(), c.session.Session.ID, h.Client(c.r))
 	if err != nil {
 		return err
 	}

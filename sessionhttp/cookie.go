@@ -102,9 +102,9 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// client describes who sent r: the connection's address, or what the nearest
+// Client describes who sent r: the connection's address, or what the nearest
 // trusted proxies say of it.
-func (h *Handler) client(r *http.Request) session.Client {
+func (h *Handler) Client(r *http.Request) session.Client {
 	return session.Client{UserAgent: r.UserAgent(), IPAddress: h.address(r), Language: r.Header.Get("Accept-Language")}
 }
 

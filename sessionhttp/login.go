@@ -24,7 +24,7 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 		h.explainPlainHTTP(r)
 		return nil, ErrPlainHTTP
 	}
-	req.Client = h.client(r)
+	req.Client = h.Client(r)
 	if held, err := h.authenticate(r); err == nil {
 		req.Replaces = held.Session.ID
 	}

@@ -37,7 +37,7 @@ func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
 	case !presented:
 		return session.Context{}, errSessionRequired
 	}
-	return h.m.Authenticate(r.Context(), token, h.client(r))
+	return h.m.Authenticate(r.Context(), token, h.Client(r))
 }
 
 // isSignedOut reports whether err says that nobody is signed in. Nothing else is
@@ -99,8 +99,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 		return r.WithContext(ctx), nil
 	}
 	acting, err := h.admit(r, c)
-	if err != nil {
-		return r, err
+	if err != nil { // whose request is refused is known
+		return r.WithContext(session.NewContext(ctx, &c)), err
 	}
 	return r.WithContext(session.NewContext(ctx, acting)), nil
 }

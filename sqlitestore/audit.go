@@ -2,16 +2,16 @@ package sqlitestore
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 )
-
-// AuditLine is one event in the order in which they were stored.
-type AuditLine struct {
-	Seq uint64 // rises without holes
-	session.AuditEvent
-}
 
 // happened has the line written in the transaction of the change itself: there is
 // no change without its line, and no line without its change.
@@ -23,26 +23,42 @@ func (t *tx) happened(action string, r session.Record, by string) {
 
 func (t *tx) note(e session.AuditEvent) {
 	if t.audited {
-		t.lines = append(t.lines, e)
+		t.lines = append(t.lines, audit.Line{AuditEvent: e, RequestID: t.request, Salt: audit.NewSalt()})
 	}
 }
 
-const insertAudit = `INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent)
-	VALUES (?,?,?,?,?,?,?,?,?)`
+const insertAudit = `INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
+	VALUES (?,?,?,?,?,?,?,?,?,?,?)`
 
 func (t *tx) writeLines() error {
-	now := micros(time.Now())
-	for _, e := range t.lines {
-		var id any
-		if !e.Session.IsZero() {
-			id = e.Session[:]
-		}
-		err := t.exec(insertAudit, now, e.Action, string(e.User), id, string(e.Platform), string(e.Reason), e.By, e.Client.IPAddress, e.Client.UserAgent)
-		if err != nil {
+	now := time.Now()
+	for _, l := range t.lines {
+		l.Time = now
+		if err := t.exec(insertAudit, auditArgs(l)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func auditArgs(l audit.Line) []any {
+	var id any
+	if !l.Session.IsZero() {
+		id = l.Session[:]
+	}
+	return []any{
+		micros(l.Time), l.Action, clean(string(l.User)), id, clean(string(l.Platform)), clean(string(l.Reason)), clean(l.By),
+		clean(l.Client.IPAddress), clean(l.Client.UserAgent), clean(l.RequestID), l.Salt[:],
+	}
+}
+
+// longest is how many bytes of a text are kept: strangers choose some of them.
+const longest = 512
+
+// clean makes text that comes out of the database, and of JSON, as it went in.
+func clean(text string) string {
+	text = text[:min(len(text), longest)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Note adds a line for what changed nothing, such as a sign-in that was refused.
@@ -55,16 +71,35 @@ func (s *Store) Note(ctx context.Context, e session.AuditEvent) error {
 	return err
 }
 
+// NoteIn adds a line for what an application does in a transaction of its own, on
+// [Store.DB]: it is there if and only if that is committed. Without Config.Audit it
+// does nothing.
+func (s *Store) NoteIn(ctx context.Context, tx *sql.Tx, e session.AuditEvent) error {
+	if !s.writer.audited {
+		return nil
+	}
+	l := audit.Line{AuditEvent: e, RequestID: audit.RequestID(ctx), Salt: audit.NewSalt()}
+	l.Time = time.Now()
+	if _, err := tx.ExecContext(ctx, insertAudit, auditArgs(l)...); err != nil {
+		return fmt.Errorf("sqlitestore: write audit line: %w", err)
+	}
+	return nil
+}
+
 const (
-	auditColumns = `seq, at, action, user_id, session, platform_id, reason, by, ip_address, user_agent`
+	auditColumns = `seq, at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt, personal`
 	auditAfter   = `SELECT ` + auditColumns + ` FROM session_audit WHERE seq > ? ORDER BY seq LIMIT ?`
 	auditNewest  = `SELECT max(seq) FROM session_audit`
 )
 
 // AuditAfter returns up to limit lines after that of seq, the oldest first.
-func (s *Store) AuditAfter(ctx context.Context, seq uint64, limit int) ([]AuditLine, error) {
-	return read(ctx, s, func(ctx context.Context, c *conn) (lines []AuditLine, err error) {
-		err = c.each(ctx, func(r row) { lines = append(lines, scanLine(r)) }, auditAfter, int64(seq), int64(limit))
+func (s *Store) AuditAfter(ctx context.Context, seq uint64, limit int) ([]audit.Line, error) {
+	return s.auditLines(ctx, auditAfter, int64(seq), int64(limit))
+}
+
+func (s *Store) auditLines(ctx context.Context, query string, args ...any) ([]audit.Line, error) {
+	return read(ctx, s, func(ctx context.Context, c *conn) (lines []audit.Line, err error) {
+		err = c.each(ctx, func(r row) { lines = append(lines, scanLine(r)) }, query, args...)
 		return lines, err
 	})
 }
@@ -80,22 +115,105 @@ func (s *Store) AuditEnd(ctx context.Context) (uint64, error) {
 	})
 }
 
-func scanLine(r row) AuditLine {
-	l := AuditLine{r.counter(0), session.AuditEvent{
+func scanLine(r row) audit.Line {
+	l := audit.Line{Seq: r.counter(0), AuditEvent: session.AuditEvent{
 		Time: r.time(1), Action: r.text(2), User: session.UserID(r.text(3)), Platform: session.PlatformID(r.text(5)),
 		Reason: session.Reason(r.text(6)), By: r.text(7), Client: session.Client{IPAddress: r.text(8), UserAgent: r.text(9)},
-	}}
-	if r[4] != nil {
-		l.Session = session.ID(r.blob(4))
-	}
+	}, RequestID: r.text(10)}
+	copy(l.Session[:], r.blob(4))
+	copy(l.Salt[:], r.blob(11))
+	copy(l.Personal[:], r.blob(12))
 	return l
 }
 
-const purgeAudit = `DELETE FROM session_audit WHERE seq IN (SELECT seq FROM session_audit
-	WHERE at < ?1 AND seq < (SELECT max(seq) FROM session_audit) ORDER BY seq LIMIT ?2)`
+// Each clause is a scan: an index by person would cost a third of the write rate.
+const (
+	auditEnds   = `SELECT min(seq), max(seq) FROM session_audit`
+	searchAudit = `SELECT ` + auditColumns + ` FROM session_audit WHERE seq BETWEEN ?1 AND ?2
+	AND (?3 = '' OR user_id = ?3 OR by = ?3) AND (?4 IS NULL OR session = ?4) AND (?5 = '' OR action = ?5)
+	AND (?6 = '' OR reason = ?6) AND (?7 = '' OR request_id = ?7) AND (?8 IS NULL OR at >= ?8) AND (?9 IS NULL OR at < ?9)
+	ORDER BY seq`
+	// searchedAtOnce bounds how long one read takes, and what it returns.
+	searchedAtOnce = 10_000
+)
 
-// PurgeAudit removes up to limit lines that were stored before then, the oldest
-// first, and returns how many.
-func (s *Store) PurgeAudit(ctx context.Context, before time.Time, limit int) (int, error) {
-	return write(ctx, s, func(t *tx) (int, error) { return t.conn.exec(t.ctx, purgeAudit, micros(before), int64(limit)) })
+// SearchAudit implements [audit.Store].
+func (s *Store) SearchAudit(ctx context.Context, f audit.Filter) iter.Seq2[audit.Line, error] {
+	var id any
+	if !f.Session.IsZero() {
+		id = f.Session[:]
+	}
+	return func(yield func(audit.Line, error) bool) {
+		ends, err := read(ctx, s, func(ctx context.Context, c *conn) (row, error) { return c.one(ctx, auditEnds) })
+		if err != nil {
+			yield(audit.Line{}, err)
+			return
+		}
+		for from, end := ends.number(0), ends.number(1); from <= end && end > 0; from += searchedAtOnce {
+			lines, err := s.auditLines(ctx, searchAudit, from, min(end, from+searchedAtOnce-1), string(f.User), id, f.Action,
+				string(f.Reason), f.RequestID, optional(f.From), optional(f.Until))
+			if err != nil {
+				yield(audit.Line{}, err)
+				return
+			}
+			for _, l := range lines {
+				if !yield(l, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+const (
+	oneAuditLine = `SELECT ` + auditColumns + ` FROM session_audit WHERE seq = ?`
+	eraseAudit   = `UPDATE session_audit SET user_id = '', platform_id = '', ip_address = '', user_agent = '', by = ?2, salt = NULL, personal = ?3
+	WHERE seq = ?1`
+	// erasedAtOnce bounds how long other changes wait.
+	erasedAtOnce = 256
+)
+
+// EraseAudit implements [audit.Store]. It is several changes, since it looks at
+// every line: if it fails, ask for it again.
+func (s *Store) EraseAudit(ctx context.Context, user session.UserID) (erased int, err error) {
+	if user == "" {
+		return 0, nil
+	}
+	var found []uint64
+	for l, err := range s.SearchAudit(ctx, audit.Filter{User: user}) {
+		if err != nil {
+			return 0, err
+		}
+		found = append(found, l.Seq)
+	}
+	for some := range slices.Chunk(found, erasedAtOnce) {
+		n, err := write(ctx, s, func(t *tx) (n int, err error) { return t.eraseLines(user, some) })
+		erased += n
+		if err != nil {
+			return erased, err
+		}
+	}
+	return erased, nil
+}
+
+func (t *tx) eraseLines(user session.UserID, seqs []uint64) (n int, err error) {
+	for _, seq := range seqs {
+		r, err := t.one(oneAuditLine, int64(seq))
+		if err != nil {
+			return 0, err
+		}
+		if r == nil {
+			continue // too old by now
+		}
+		l := scanLine(r)
+		if !l.Concerns(user) {
+			continue
+		}
+		l = l.Erase()
+		if err := t.exec(eraseAudit, int64(seq), l.By, l.Personal[:]); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/sqlitestore"
 	"github.com/vedfolnir/session/storetest"
 )
@@ -22,7 +23,7 @@ func audited(t testing.TB, path string) *sqlitestore.Store {
 	return s
 }
 
-func auditLines(t testing.TB, s *sqlitestore.Store) []sqlitestore.AuditLine {
+func auditLines(t testing.TB, s *sqlitestore.Store) []audit.Line {
 	t.Helper()
 	lines, err := s.AuditAfter(t.Context(), 0, 1000)
 	if err != nil {
@@ -116,25 +117,5 @@ func TestWithoutAuditThereAreNoLines(t *testing.T) {
 	}
 	if end, err := s.AuditEnd(t.Context()); end != 0 || err != nil {
 		t.Errorf("end %d, %v", end, err)
-	}
-}
-
-// Old lines go from the old end, and numbers never begin anew.
-func TestPurgeAuditKeepsTheNewest(t *testing.T) {
-	s := audited(t, ":memory:")
-	for range 5 {
-		signIn(t, s, "alex")
-	}
-	later := time.Now().Add(time.Hour)
-	if n, err := s.PurgeAudit(t.Context(), later, 2); n != 2 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	if n, err := s.PurgeAudit(t.Context(), later, 100); n != 2 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	signIn(t, s, "alex")
-	lines := auditLines(t, s)
-	if len(lines) != 2 || lines[0].Seq != 5 || lines[1].Seq != 6 {
-		t.Errorf("%+v", lines)
 	}
 }

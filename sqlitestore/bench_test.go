@@ -1,6 +1,7 @@
 package sqlitestore_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/sqlitestore"
 	"github.com/vedfolnir/session/storetest"
 )
@@ -68,6 +70,29 @@ func BenchmarkSwitchPlatform(b *testing.B) {
 	s, ids := filled(b, 10_000)
 	var platforms atomic.Int64 // so that each is another
 	for _, goroutines := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
+			perSecond(b, goroutines, func(int) {
+				platform := session.PlatformID(fmt.Sprint(platforms.Add(1)))
+				if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// The same with an audit line in each transaction, and a sealer beside.
+func BenchmarkAuditedSwitch(b *testing.B) {
+	s := audited(b, file(b))
+	ids := fill(b, s, 10_000)
+	sealer := &audit.Sealer{Store: s, Keys: audit.NewKeys([][]byte{make([]byte, 32)})}
+	ctx, stop := context.WithCancel(b.Context())
+	var sealing sync.WaitGroup
+	sealing.Go(func() { sealer.Run(ctx) })
+	defer sealing.Wait()
+	defer stop()
+	var platforms atomic.Int64
+	for _, goroutines := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
 			perSecond(b, goroutines, func(int) {
 				platform := session.PlatformID(fmt.Sprint(platforms.Add(1)))

@@ -27,8 +27,8 @@ type Config struct {
 	// file, an application's transaction or another process, before it fails.
 	// Default: 5 seconds.
 	BusyTimeout time.Duration
-	// Audit writes a line for every change, in the change's own transaction. Read
-	// them with [Store.AuditAfter], and remove the old ones with [Store.PurgeAudit].
+	// Audit writes a line for every change, in the change's own transaction. An
+	// [audit.Sealer] makes them evidence, and removes the old ones.
 	Audit bool
 	// Committed is told of every commit of sessions: how many changes it holds and
 	// how long it took. It must not block.

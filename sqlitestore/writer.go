@@ -13,6 +13,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 )
 
 // batchLimit bounds how long one commit takes, and so how long others wait for it.
@@ -37,9 +38,10 @@ type writer struct {
 // change waits for its commit. do may be called twice, if the first transaction
 // is rolled back.
 type change struct {
-	do   func(*tx) error
-	err  error
-	done chan struct{}
+	do      func(*tx) error
+	request string // its id
+	err     error
+	done    chan struct{}
 }
 
 // refusal is an answer of the state: the change did nothing, and the others of
@@ -57,7 +59,8 @@ type tx struct {
 	feed []session.Change
 
 	audited bool
-	lines   []session.AuditEvent
+	request string // of the change under way
+	lines   []audit.Line
 }
 
 func (t *tx) exec(query string, args ...any) error {
@@ -81,7 +84,7 @@ func write[T any](ctx context.Context, s *Store, do func(*tx) (T, error)) (T, er
 		return none, err
 	}
 	result := new(T)
-	c := &change{done: make(chan struct{}), do: func(t *tx) (err error) {
+	c := &change{done: make(chan struct{}), request: audit.RequestID(ctx), do: func(t *tx) (err error) {
 		*result, err = do(t)
 		return err
 	}}
@@ -227,6 +230,7 @@ func (c *change) attempt(t *tx) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
+	t.request = c.request
 	c.err = c.do(t)
 	if _, ok := c.err.(refusal); ok {
 		return nil

@@ -94,6 +94,7 @@ var allowed = map[string][]string{
 	".":                                {"internal/*"},
 	"internal/nearest":                 {},
 	"internal/testservers":             {},
+	"audit":                            {"."},
 	"memstore":                         {"."},
 	"membus":                           {"."},
 	"storetest":                        {"."},
@@ -101,15 +102,16 @@ var allowed = map[string][]string{
 	"dbscope":                          {},
 	"sessiontest":                      {".", "memstore", "membus", "sessionhttp"},
 	"sessionhttp":                      {"."},
-	"sqlitestore":                      {"."},
+	"sqlitestore":                      {".", "audit"},
 	"web":                              {},
 	"cmd/vedfolnir":                    {".", "sessionhttp", "sqlitestore", "memstore", "membus", "dbscope", "cmd/vedfolnir/internal/*"},
-	"cmd/vedfolnir/internal/cli":       {".", "sqlitestore", "cmd/vedfolnir/internal/*"},
+	"cmd/vedfolnir/internal/cli":       {".", "audit", "sqlitestore", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/directory": {"."},
 	"cmd/vedfolnir/internal/config":    {".", "internal/nearest"},
 	"cmd/vedfolnir/internal/ui":        {".", "sessionhttp", "cmd/vedfolnir/internal/directory"},
-	"cmd/vedfolnir/internal/monitor":   {".", "sessionhttp"},
-	"cmd/vedfolnir/internal/server":    {".", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
+	"cmd/vedfolnir/internal/monitor":   {".", "audit", "sessionhttp"},
+	"cmd/vedfolnir/internal/witness":   {"audit", "cmd/vedfolnir/internal/config"},
+	"cmd/vedfolnir/internal/server":    {".", "audit", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                            {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                             {},
 }
@@ -117,6 +119,7 @@ var allowed = map[string][]string{
 // forbidden are packages of the standard library by which a wrong arrow betrays
 // itself, however many packages lie between.
 var forbidden = map[string][]string{
+	"audit":       {"net/http", "database/sql"},
 	".":           {"net/http", "database/sql"},
 	"memstore":    {"net/http", "database/sql"},
 	"membus":      {"net/http", "database/sql"},

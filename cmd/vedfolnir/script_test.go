@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 //	exits STATUS COMMAND...  runs it, and it has to exit with that status
 //	signin PERSON            makes a session, whose handle is then $SESSION
 //	signin-ahead PERSON      the same, by a clock that is an hour ahead
+//	signin-nasty PERSON      the same, with a user agent that tries to write lines of its own
+//	sql STATEMENT...         does something to the database behind everybody's back
+//	readenv NAME FILE        sets a variable to what the file holds
 //	damage FILE              changes bytes in its middle
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -32,7 +36,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "damage": damage,
+			"exits": exits, "damage": damage, "sql": sql, "readenv": readenv,
+			"signin-nasty": func(ts *testscript.TestScript, _ bool, args []string) {
+				signinWith(ts, args[0], nasty, time.Now)
+			},
 			"signin": func(ts *testscript.TestScript, _ bool, args []string) { signin(ts, args[0], time.Now) },
 			"signin-ahead": func(ts *testscript.TestScript, _ bool, args []string) {
 				signin(ts, args[0], func() time.Time { return time.Now().Add(time.Hour) })
@@ -58,7 +65,28 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func readenv(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+func sql(ts *testscript.TestScript, _ bool, args []string) {
+	store, err := sqlitestore.Open(context.Background(), ts.MkAbs("v.db"), sqlitestore.Config{})
+	ts.Check(err)
+	defer store.Close()
+	for _, statement := range args {
+		_, err = store.DB().ExecContext(context.Background(), statement)
+		ts.Check(err)
+	}
+}
+
+// nasty holds what begins a line or commands a terminal.
+const nasty = "one\r\n{\"seq\":99,\"action\":\"forged\"}\n2025-01-11 10:00:00  forged\u2028forged\u2029forged\u0085forged\x1b[2J\x1b]0;forged\a\u009b2Jend"
+
 func signin(ts *testscript.TestScript, who string, now func() time.Time) {
+	signinWith(ts, who, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", now)
+}
+
+func signinWith(ts *testscript.TestScript, who, agent string, now func() time.Time) {
 	ctx := context.Background()
 	store, err := sqlitestore.Open(ctx, ts.MkAbs("v.db"), sqlitestore.Config{Audit: true})
 	ts.Check(err)
@@ -71,7 +99,7 @@ func signin(ts *testscript.TestScript, who string, now func() time.Time) {
 	defer sessions.Close()
 	person, err := people.Lookup(ctx, who)
 	ts.Check(err)
-	c, _, err := sessions.Create(ctx, session.CreateRequest{UserID: person.ID, Client: session.Client{IPAddress: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}})
+	c, _, err := sessions.Create(ctx, session.CreateRequest{UserID: person.ID, Client: session.Client{IPAddress: "192.0.2.7", UserAgent: agent}})
 	ts.Check(err)
 	ts.Setenv("SESSION", c.Session.ID.String())
 }

@@ -6,33 +6,16 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
-	"github.com/vedfolnir/session/sqlitestore"
+	"github.com/vedfolnir/session/audit"
 )
 
 type auditCommands struct {
-	Tail auditTail `cmd:"" help:"Show what happened last."`
-}
-
-// auditLine has the names of the JSON API.
-type auditLine struct {
-	Seq        uint64             `json:"seq"`
-	At         time.Time          `json:"at"`
-	Action     string             `json:"action"`
-	UserID     session.UserID     `json:"user_id"`
-	SessionID  *session.ID        `json:"session_id"` // null: none was made
-	PlatformID session.PlatformID `json:"platform_connection_id"`
-	Reason     session.Reason     `json:"reason"`
-	By         string             `json:"by"`
-	IPAddress  string             `json:"ip_address"`
-	UserAgent  string             `json:"user_agent"`
-}
-
-func lineOf(l sqlitestore.AuditLine) auditLine {
-	line := auditLine{l.Seq, l.Time, l.Action, l.User, nil, l.Platform, l.Reason, l.By, l.Client.IPAddress, l.Client.UserAgent}
-	if !l.Session.IsZero() {
-		line.SessionID = &l.Session
-	}
-	return line
+	Tail   auditTail   `cmd:"" help:"Show what happened last."`
+	Search auditSearch `cmd:"" help:"Find what happened: to whom, in which session, why, when."`
+	Verify auditVerify `cmd:"" help:"Find out whether lines were altered, removed, put in or moved since they were sealed."`
+	Export auditExport `cmd:"" help:"Write all lines, with what is needed to verify them, as JSON Lines."`
+	Seal   auditSeal   `cmd:"" help:"Seal what happened so far, as a server does each second."`
+	Key    auditKey    `cmd:"" help:"Show the public key that verifies the audit elsewhere."`
 }
 
 const (
@@ -42,7 +25,7 @@ const (
 	auditPage   = 500
 )
 
-func (l auditLine) row() []string {
+func auditRow(l audit.View) []string {
 	id := ""
 	if l.SessionID != nil {
 		id = l.SessionID.String()
@@ -85,21 +68,21 @@ func (a auditTail) Run(c *Call) error {
 			return err
 		}
 		if !a.Follow {
-			return table(c, a.listing, lines, auditHeadings, auditLine.row)
+			return table(c, a.listing, lines, auditHeadings, auditRow)
 		}
 		return a.follow(c, d, lines, end)
 	})
 }
 
 // auditAfter reads as many lines as there are, up to most.
-func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []auditLine, err error) {
+func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []audit.View, err error) {
 	for len(lines) < most {
 		page, err := d.store.AuditAfter(c, seq, min(auditPage, most-len(lines)))
 		if err != nil || len(page) == 0 {
 			return lines, err
 		}
 		for _, l := range page {
-			lines = append(lines, lineOf(l))
+			lines = append(lines, l.View())
 		}
 		seq = page[len(page)-1].Seq
 	}
@@ -107,15 +90,15 @@ func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []auditLine,
 }
 
 // follow writes lines as they come, in columns that need not know what comes.
-func (a auditTail) follow(c *Call, d *database, lines []auditLine, end uint64) error {
-	show := func(l auditLine) error {
-		r := visible(l.row())
+func (a auditTail) follow(c *Call, d *database, lines []audit.View, end uint64) error {
+	show := func(l audit.View) error {
+		r := visible(auditRow(l))
 		c.say("%s  %-17s  person %s  platform %s  %s  by %s  %s  %s  %s", r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
 		return nil
 	}
 	if a.JSON {
 		e := json.NewEncoder(c.Stdout)
-		show = func(l auditLine) error { return e.Encode(l) }
+		show = func(l audit.View) error { return e.Encode(l) }
 	}
 	tick := time.NewTicker(followPause)
 	defer tick.Stop()

@@ -49,7 +49,7 @@ const description = `A person's session, true in every tab, on every device.
 
 Every flag that is a setting can also be given in the environment, by the name beside it, or in a file (--config): a flag wins over the environment, and that over the file.
 
-Exit status: 0 done; 1 it failed; 2 the command line or a setting is mistaken, and nothing was done; 3 what was named does not exist; 4 doctor found a problem.`
+Exit status: 0 done; 1 it failed; 2 the command line or a setting is mistaken, and nothing was done; 3 what was named does not exist; 4 doctor found a problem; 5 audit verify found that the audit was changed.`
 
 // Terminal is what a command reads from and writes to.
 type Terminal struct {
@@ -162,7 +162,10 @@ func (t Terminal) fail(err error) int {
 	var settings *config.Error
 	var usage misused
 	var missing notFound
+	var changed tampered
 	switch {
+	case errors.As(err, &changed):
+		return exitTampered
 	case errors.As(err, &settings), errors.As(err, &setting), errors.As(err, &usage):
 		return exitMisused
 	case errors.As(err, &missing):

@@ -8,12 +8,13 @@ import (
 	"os"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // operator is who does what is done from the command line.
-const operator = "operator"
+const operator = audit.Operator
 
 // database is the open database with everything that a command needs of it.
 type database struct {
@@ -97,4 +98,9 @@ func (d *database) changed(ctx context.Context, id session.UserID) error {
 		return fmt.Errorf("it is done, but servers may show the old state for a minute: %w", err)
 	}
 	return nil
+}
+
+// note writes an audit line of what an operator did.
+func (d *database) note(ctx context.Context, action string, user session.UserID, reason session.Reason) error {
+	return d.store.Note(ctx, session.AuditEvent{Action: action, User: user, Reason: reason, By: operator})
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vedfolnir/session/audit"
 )
 
 // Requests counts and times the requests of next, and writes one line for each to
@@ -37,7 +39,7 @@ func (m *Monitor) Requests(next http.Handler, log *slog.Logger) http.Handler {
 				slog.String("path", r.URL.Path), slog.Int("status", seen.code()), slog.Int64("bytes", seen.bytes),
 				slog.Float64("seconds", took.Seconds()), slog.String("from", from))
 		}()
-		next.ServeHTTP(seen, r)
+		next.ServeHTTP(seen, r.WithContext(audit.WithRequestID(r.Context(), id)))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
@@ -39,7 +40,10 @@ type App struct {
 	code     string      // of first, until it has been printed
 	draining atomic.Bool
 	current  current
-	keys     [][]byte       // in use; none: they were made for this process alone
+	keys     [][]byte // in use; none: they were made for this process alone
+	auditor  auditor
+	sealer   *audit.Sealer // nil: there is no audit
+	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
 }
 
@@ -65,9 +69,13 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		return nil, err
 	}
 	s.Session.Logger = log
-	s.Session.Audit = a.monitor.Audit(auditor{session.LogAudit(log), a.store.Store, log, &a.notes})
+	a.auditor = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
+	s.Session.Audit = a.monitor.Audit(a.auditor)
 	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
 		return nil, err
+	}
+	if !s.Session.Security.NoAuditLogging {
+		a.sealer = a.newSealer(s)
 	}
 	a.monitor.Watch(a.manager)
 	if a.pages, err = ui.New(ui.Site{Version: version, Demo: s.Demo}); err != nil {
@@ -76,7 +84,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
-		ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.monitor.Refused,
+		ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused,
 	})
 	if err != nil {
 		return nil, err
@@ -108,6 +116,7 @@ func (a *App) Close() error {
 		errs = append(errs, a.manager.Close())
 	}
 	a.notes.Wait()
+	a.finished.Do(a.finishSealing)
 	if a.people != nil {
 		errs = append(errs, a.people.Close())
 	}
@@ -117,12 +126,27 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
+// finishSealing seals what is left. To be unable to is no failure: the next server
+// seals it.
+func (a *App) finishSealing() {
+	if a.sealer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
+	defer cancel()
+	_, err := a.sealer.Finish(ctx)
+	if err != nil && !errors.Is(err, sqlitestore.ErrClosed) {
+		a.log.Warn("the audit's last lines are not sealed; the next start seals them", "error", err)
+	}
+}
+
 // login lets people in by name or e-mail address.
 func (a *App) login(ctx context.Context, c sessionhttp.Credentials) (session.CreateRequest, error) {
 	account, err := a.people.Find(ctx, c.Username)
 	if err != nil {
 		return session.CreateRequest{}, unavailable(err)
 	}
+	tries(ctx, account.ID)
 	// Read before the password is looked at: whoever is signed out everywhere in
 	// between stays out.
 	epoch, err := a.manager.SignInEpoch(ctx, account.ID)

@@ -3,16 +3,15 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
-	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/witness"
+	"github.com/vedfolnir/session/sessionhttp"
 	"github.com/vedfolnir/session/sqlitestore"
-)
-
-const (
-	auditPurgeInterval = time.Hour
-	auditPurgeBatch    = 1000
 )
 
 // auditor logs every event. The store has written a line of each change by itself,
@@ -28,35 +27,78 @@ func (a auditor) Audit(ctx context.Context, e session.AuditEvent) {
 	a.Auditor.Audit(ctx, e)
 	switch e.Action {
 	case "sign_in_refused", "token_replayed":
-		// It may wait for the disk, which an auditor must not. The request may be over
-		// before it is stored.
-		a.notes.Go(func() {
-			if err := a.store.Note(context.WithoutCancel(ctx), e); err != nil {
-				a.log.Warn("cannot store an audit line", "action", e.Action, "error", err)
-			}
-		})
+		a.note(ctx, e)
 	}
 }
 
-// purgeAudit removes lines that are older than keep says, now and every hour, until ctx
-// is done.
-func (a *App) purgeAudit(ctx context.Context, keep func() time.Duration) {
-	tick := time.NewTicker(auditPurgeInterval)
-	defer tick.Stop()
-	for {
-		for {
-			n, err := a.store.PurgeAudit(ctx, time.Now().Add(-keep()), auditPurgeBatch)
-			if err != nil && ctx.Err() == nil {
-				a.log.Warn("cannot remove old audit lines; trying again in an hour", "error", err)
-			}
-			if err != nil || n < auditPurgeBatch {
-				break
-			}
+// note waits for nothing: an auditor must not, and the disk may take its time. The
+// request may be over before it is stored.
+func (a auditor) note(ctx context.Context, e session.AuditEvent) {
+	a.notes.Go(func() {
+		if err := a.store.Note(context.WithoutCancel(ctx), e); err != nil {
+			a.log.Warn("cannot store an audit line", "action", e.Action, "error", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	})
+}
+
+// refused counts a refusal, and notes what a security event is made of: a wrong name
+// or password, and a person's request that lacked what its page gives it or asked
+// for what is not theirs. A stranger's requests without any of that are in the log
+// alone, so that nobody fills the database with them.
+func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
+	a.monitor.Refused(r, p)
+	if a.sealer == nil { // there is no audit
+		return
 	}
+	e := session.AuditEvent{Time: a.manager.Now(), Reason: session.Reason(p.Reason), Client: a.sessions.Client(r)}
+	c := session.FromContext(r.Context())
+	switch {
+	case p.Code == "INVALID_CREDENTIALS":
+		e.Action, e.User = "sign_in_refused", triedAs(r.Context())
+		e.By = string(e.User)
+	case c.SignedIn() && (p.Status == http.StatusForbidden || p.Status == http.StatusTooManyRequests) && p.Code != "PLATFORM_REQUIRED":
+		e.Action, e.User, e.Session, e.Platform = "request_refused", c.Session.UserID, c.Session.ID, c.Session.PlatformID
+		e.By = string(e.User)
+	default:
+		return
+	}
+	a.auditor.Auditor.Audit(r.Context(), e)
+	a.auditor.note(r.Context(), e)
+}
+
+// attempt remembers of a request whom it tried to sign in as, once that is known.
+type attempt struct{ user session.UserID }
+
+type attemptKey struct{}
+
+func withAttempt(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, &attempt{})))
+	})
+}
+
+// tries notes whose name was given; "0" is nobody's.
+func tries(ctx context.Context, user session.UserID) {
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && user != "0" {
+		a.user = user
+	}
+}
+
+func triedAs(ctx context.Context) session.UserID {
+	a, _ := ctx.Value(attemptKey{}).(*attempt)
+	if a == nil {
+		return ""
+	}
+	return a.user
+}
+
+// newSealer returns the process's own; which of several seals they agree on.
+func (a *App) newSealer(s config.Settings) *audit.Sealer {
+	sealer := &audit.Sealer{
+		Store: a.store, Keys: audit.NewKeys(a.manager.DeriveKeys("audit")), Keep: a.current.keepAudit, Logger: a.log,
+	}
+	if f, ok := witness.Of(s); ok {
+		sealer.Witness = f
+	}
+	return sealer
 }

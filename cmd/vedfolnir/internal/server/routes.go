@@ -21,7 +21,7 @@ func (a *App) serving() (http.Handler, error) {
 	if a.demo {
 		h = demoOnly(h, http.HandlerFunc(a.notFromHere))
 	}
-	return a.monitor.Requests(a.sessions.SecureHeaders(patient(h)), a.log), nil
+	return a.monitor.Requests(a.sessions.SecureHeaders(patient(withAttempt(h))), a.log), nil
 }
 
 // patient bounds the time in which a body has to arrive. (The server has no

@@ -59,7 +59,9 @@ func Run(ctx context.Context, s config.Settings, around Surroundings) error {
 	warnOfSetUp(s, log)
 	background, stop := context.WithCancel(ctx)
 	var housework sync.WaitGroup
-	housework.Go(func() { app.purgeAudit(background, app.current.keepAudit) })
+	if app.sealer != nil {
+		housework.Go(func() { app.sealer.Run(background) })
+	}
 	app.welcome(out, address(s, listener))
 	operators := app.serveAdmin(s, admin)
 	err = app.serve(ctx, s, listener)
