@@ -3,7 +3,6 @@ package monitor
 import (
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,9 +13,9 @@ import (
 
 // Requests counts and times the requests of next, and writes one line for each to
 // the log, under the id that the client is told in X-Request-Id. The line has
-// neither query nor cookies nor bodies. What asks all day long (probes, assets)
-// has its line at level Debug.
-func (m *Monitor) Requests(next http.Handler, log *slog.Logger) http.Handler {
+// the address that from tells, and neither query nor cookies nor bodies. What asks
+// all day long (probes, assets) has its line at level Debug.
+func (m *Monitor) Requests(next http.Handler, log *slog.Logger, from func(*http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		id := rand.Text()
@@ -34,10 +33,9 @@ func (m *Monitor) Requests(next http.Handler, log *slog.Logger) http.Handler {
 			if route == "probe" || route == "asset" {
 				level = slog.LevelDebug
 			}
-			from, _, _ := net.SplitHostPort(r.RemoteAddr)
 			log.LogAttrs(r.Context(), level, "request", slog.String("request_id", id), slog.String("method", method(r.Method)),
 				slog.String("path", r.URL.Path), slog.Int("status", seen.code()), slog.Int64("bytes", seen.bytes),
-				slog.Float64("seconds", took.Seconds()), slog.String("from", from))
+				slog.Float64("seconds", took.Seconds()), slog.String("from", from(r)))
 		}()
 		next.ServeHTTP(seen, r.WithContext(audit.WithRequestID(r.Context(), id)))
 	})
@@ -48,7 +46,7 @@ var routes = map[string]bool{
 	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/sessions/end-others": true,
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
-	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true,
+	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true, "/api/arrival": true,
 }
 
 // Route is the name under which requests of a path are counted, one of a few.

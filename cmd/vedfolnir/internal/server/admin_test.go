@@ -27,6 +27,9 @@ func busyDay(t *testing.T) *site {
 	b := s.browser(t)
 	b.open("/api/session_state") // 401
 	b.signIn("alex")
+	if _, err := s.manager.Cleanup(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
 	b.submit("Switch to My Mastodon")
 	b.do("GET", "/api/session_state/", nil)
 	b.do("GET", "/some/"+strings.Repeat("thing", 10), nil)
@@ -45,10 +48,18 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`vedfolnir_session_ends_total{reason="signed_out"} 1`,
 		`vedfolnir_http_refusals_total{error_code="SESSION_REQUIRED"} `,
 		`vedfolnir_http_requests_total{code="401",method="GET",route="/api/session_state"} 1`,
+		`vedfolnir_http_request_duration_seconds_count{route="/login"} `,
 		`vedfolnir_sessions_live 0`,
 		`vedfolnir_streams_open 0`,
 		`vedfolnir_store_operation_duration_seconds_count{operation="create"} 1`,
+		`vedfolnir_store_operation_duration_seconds_count{operation="get"} `,     // what the cache did not know
+		`vedfolnir_store_operation_duration_seconds_count{operation="changes"} `, // the feed
+		`vedfolnir_store_operation_duration_seconds_count{operation="expire"} `,  // the sweep
+		`vedfolnir_store_operation_duration_seconds_count{operation="purge"} `,
 		`vedfolnir_store_commit_changes_count `,
+		`vedfolnir_store_commit_duration_seconds_count `,
+		`vedfolnir_snapshots `,
+		`process_resident_memory_bytes `,
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %s in\n%s", line, text)
@@ -91,6 +102,11 @@ func TestMetricsAreForAdministratorsOnly(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(p.body), &got); err != nil || !got.Success {
 		t.Fatalf("%d %s: %v", p.status, p.body, err)
+	}
+	var plain map[string]map[string]any        // as the specification reads it
+	_ = json.Unmarshal([]byte(p.body), &plain) // numbers and truths among the groups are passed over
+	if plain["session_metrics"]["active_sessions"] != 2.0 {
+		t.Errorf("session_metrics.active_sessions is not 2: %s", p.body)
 	}
 	if got.Sessions.ActiveSessions != 2 || got.Changes["created"] != 2 || got.Store.Commits == 0 || got.Requests.Total == 0 || got.Requests.Refusals["FORBIDDEN"] != 1 {
 		t.Errorf("%s", p.body)

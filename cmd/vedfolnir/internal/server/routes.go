@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -21,7 +22,9 @@ func (a *App) serving() (http.Handler, error) {
 	if a.demo {
 		h = demoOnly(h, http.HandlerFunc(a.notFromHere))
 	}
-	return a.monitor.Requests(a.sessions.SecureHeaders(patient(withAttempt(h))), a.log), nil
+	return a.monitor.Requests(a.sessions.SecureHeaders(patient(withAttempt(h))), a.log, func(r *http.Request) string {
+		return a.sessions.Client(r).IPAddress
+	}), nil
 }
 
 // patient bounds the time in which a body has to arrive. (The server has no
@@ -52,6 +55,20 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	plain(w, http.StatusOK, "ok\n")
+}
+
+// arrival tells whoever asks the address that the server knows them by, so that
+// doctor can see what a proxy in front makes of it.
+func (a *App) arrival(w http.ResponseWriter, r *http.Request) {
+	body, err := json.Marshal(map[string]string{"address": a.sessions.Client(r).IPAddress})
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write(body)
+	a.sent(r, err)
 }
 
 func plain(w http.ResponseWriter, status int, text string) {
