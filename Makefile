@@ -48,7 +48,7 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
-	for thing in nginx flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in nginx caddy flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 

@@ -205,31 +205,41 @@ func TestReadmeConfigurationTable(t *testing.T) {
 	}
 }
 
-var (
-	flagInHelp     = regexp.MustCompile(`(?m)^ +--([a-z-]+)`)
-	variableInHelp = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
-)
+var flagTable = regexp.MustCompile(`(?m)^\| Flag \|.*\n\|---.*\n((?:\|.*\n)+)`)
 
 // The table of the program's flags is what the program says of itself.
+// go test ./test -run TestOperationsFlagTable -update writes it anew.
 func TestOperationsFlagTable(t *testing.T) {
-	help := run(t, root, "go", "run", "./cmd/vedfolnir", "serve", "--help")
-	var want, got []string
-	flags, variables := flagInHelp.FindAllStringSubmatch(help, -1), variableInHelp.FindAllStringSubmatch(help, -1)
-	if len(flags) == 0 || len(flags) != len(variables) {
-		t.Fatalf("%d flags and %d variables in:\n%s", len(flags), len(variables), help)
+	var settings []struct{ Flag, Variable, Default, Help string }
+	if err := json.Unmarshal([]byte(run(t, root, "go", "run", "./cmd/vedfolnir", "config", "show", "--json")), &settings); err != nil {
+		t.Fatal(err)
 	}
-	for i := range flags {
-		want = append(want, fmt.Sprintf("`--%s` `%s`", flags[i][1], variables[i][1]))
-	}
-	for _, row := range tables(read(t, "docs/operations.md")) {
-		if row.heading[0] == "Flag" {
-			got = append(got, row.cells[0]+" "+row.cells[1])
+	var want strings.Builder
+	for _, s := range settings {
+		if s.Flag == "" {
+			continue // it is in the README's table
 		}
+		standard, help := s.Default, strings.ReplaceAll(s.Help, "${default}", s.Default)
+		if standard != "" {
+			standard = "`" + standard + "`"
+			help = strings.TrimSuffix(help, " Default: "+s.Default+".")
+		}
+		fmt.Fprintf(&want, "| `--%s` | `%s` | %s | %s |\n", s.Flag, s.Variable, standard, help)
 	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("docs/operations.md has %v\nthe program has      %v", got, want)
+	const document = "docs/operations.md"
+	text := read(t, document)
+	found := flagTable.FindStringSubmatchIndex(text)
+	if found == nil || want.Len() == 0 {
+		t.Fatalf("%s has no table of flags, or the program none", document)
+	}
+	if text[found[2]:found[3]] == want.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s has\n%s\nthe program says\n%s\n-update writes it", document, text[found[2]:found[3]], want.String())
+	}
+	if err := os.WriteFile(filepath.Join(root, document), []byte(text[:found[2]]+want.String()+text[found[3]:]), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
-	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,134 +18,92 @@ import (
 	"time"
 )
 
-// behindNginx starts a real nginx with TLS in front of the server, with these
-// lines in its location, and returns the address that people use.
-func behindNginx(t *testing.T, folder, server, location string) string {
-	t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		nginx = "/usr/sbin/nginx"
-	}
-	if _, err := os.Stat(nginx); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("nginx is missing: sh tools/need nginx installs it")
-		}
-		t.Skip("nginx is missing: sh tools/need nginx installs it")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;" // its workers read this folder
-	}
-	conf := fmt.Sprintf(`
-%s
-pid nginx.pid;
-error_log stderr;
-events {}
-http {
-	access_log off;
-	client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-	proxy_cache_path cache keys_zone=all:1m;
-	server {
-		listen %s ssl;
-		ssl_certificate cert.pem;
-		ssl_certificate_key key.pem;
-		location / { proxy_pass %s; %s }
-	}
-}`, user, addr, server, location)
-	home := t.TempDir()
-	for _, name := range []string{"cert.pem", "key.pem"} {
-		content, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(home, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(home, "nginx.conf"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(nginx, "-p", home, "-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;")
-	out := new(output)
-	c.Stderr = out
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Signal(syscall.SIGQUIT)
-		_ = c.Wait()
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-			return "https://" + addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nginx does not listen: %v\n%s", err, out)
-		}
-	}
+const exitUnwell = 4
+
+// finding is what doctor --json tells.
+type finding struct {
+	Code, What, Fix string
+	Problem         bool
 }
 
-const goodLocation = `proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $remote_addr;`
+// diagnose lets the doctor look and returns what it found.
+func diagnose(t *testing.T, folder string, environ []string, args ...string) (findings []finding) {
+	t.Helper()
+	cmd := command(t, folder, environ, append([]string{"doctor", "--json"}, args...)...)
+	out, err := cmd.Output()
+	if exit := cmd.ProcessState.ExitCode(); exit != 0 && exit != exitUnwell {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := json.Unmarshal(out, &findings); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, f := range findings {
+		if f.What == "" || f.Fix == "" {
+			t.Errorf("%s says too little: %+v", f.Code, f)
+		}
+	}
+	return findings
+}
+
+// problems are the codes of those that are more than a note.
+func problems(findings []finding) (codes []string) {
+	for _, f := range findings {
+		if f.Problem {
+			codes = append(codes, f.Code)
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+const (
+	goodHost     = "proxy_set_header Host $http_host; "
+	goodProtocol = "proxy_set_header X-Forwarded-Proto $scheme; "
+	goodAddress  = "proxy_set_header X-Forwarded-For $remote_addr; "
+	goodLocation = goodHost + goodProtocol + goodAddress
+)
 
 // Each set-up is broken in one way, behind a real nginx.
 func TestDoctorBehindAProxy(t *testing.T) {
 	folder := t.TempDir()
 	certificate(t, folder)
 	p := launch(t, folder, nil, "--trusted-proxy=127.0.0.1")
-	deaf := launch(t, t.TempDir(), nil) // trusts no proxy
+	deaf := launch(t, t.TempDir(), nil)                                   // trusts no proxy
+	elsewhere := launch(t, t.TempDir(), nil, "--trusted-proxy=127.0.0.3") // and not this machine
 	for _, c := range []struct {
-		what, server, location string
-		want                   []string
+		what, server string
+		front        front
+		want         []string
 	}{
-		{"as documented", p.url, goodLocation, nil},
-		{"Host is not handed on", p.url, strings.Replace(goodLocation, "$http_host", "backend", 1), []string{"HOST_CHANGED"}},
-		{"the protocol is not handed on", p.url, `proxy_set_header Host $http_host;`, []string{"COOKIE_NOT_SECURE", "NO_HSTS"}},
-		{"the proxy is not trusted", deaf.url, goodLocation, []string{"COOKIE_NOT_SECURE", "NO_HSTS"}},
-		{"cookies are changed", p.url, goodLocation + ` proxy_cookie_path / /app;`, []string{"COOKIE_CHANGED", "COOKIE_LOST"}},
-		{"cookies are not handed on", p.url, goodLocation + ` proxy_set_header Cookie "";`, []string{"COOKIE_LOST"}},
-		{"cookies are hidden", p.url, goodLocation + ` proxy_hide_header Set-Cookie;`, []string{"COOKIE_LOST", "NO_COOKIE"}},
-		{"pages are cached", p.url, goodLocation + ` proxy_cache all; proxy_cache_key $uri; proxy_ignore_headers Cache-Control Set-Cookie Vary; proxy_cache_valid any 1m; add_header X-Cache-Status $upstream_cache_status always;`, []string{"CACHED"}},
-		{"the API is not handed on", p.url, goodLocation + ` if ($uri ~ ^/api/) { return 404; }`, []string{"NO_API"}},
-		{"the server is away", "http://127.0.0.1:1", goodLocation, []string{"NOT_READY"}},
+		{"as documented", p.url, front{location: goodLocation}, nil},
+		{"addresses are appended", elsewhere.url, front{location: goodHost + goodProtocol + "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_bind 127.0.0.3;"}, nil},
+		{"Host is not handed on", p.url, front{location: strings.Replace(goodLocation, "$http_host", "backend", 1)}, []string{"HOST_CHANGED"}},
+		{"the protocol is not handed on", p.url, front{location: goodHost + goodAddress}, []string{"COOKIE_NOT_SECURE", "NO_HSTS"}},
+		{"anybody's word for the address is handed on", elsewhere.url, front{location: goodHost + goodProtocol + "proxy_bind 127.0.0.3;"}, []string{"ADDRESS_FORGED"}},
+		{"the address is not handed on", elsewhere.url, front{location: goodHost + goodProtocol + `proxy_set_header X-Forwarded-For ""; proxy_bind 127.0.0.3;`}, []string{"ADDRESS_LOST"}},
+		{"the proxy is not trusted", deaf.url, front{location: goodLocation}, []string{"COOKIE_NOT_SECURE", "NO_HSTS"}},
+		{"cookies are changed", p.url, front{location: goodLocation + "proxy_cookie_path / /app;"}, []string{"COOKIE_CHANGED", "COOKIE_LOST"}},
+		{"cookies are readable by scripts", p.url, front{location: goodLocation + "proxy_cookie_flags ~ nohttponly;"}, []string{"COOKIE_CHANGED"}},
+		{"cookies come twice", p.url, front{location: goodLocation + `add_header Set-Cookie $upstream_http_set_cookie;`}, []string{"COOKIE_TWICE"}},
+		{"cookies are not handed on", p.url, front{location: goodLocation + `proxy_set_header Cookie "";`}, []string{"COOKIE_LOST"}},
+		{"cookies are hidden", p.url, front{location: goodLocation + "proxy_hide_header Set-Cookie;"}, []string{"COOKIE_LOST", "NO_COOKIE"}},
+		{"pages are cached", p.url, front{location: goodLocation + "proxy_cache all; proxy_cache_key $uri; proxy_ignore_headers Cache-Control Set-Cookie Vary; proxy_cache_valid any 1m; add_header X-Cache-Status $upstream_cache_status always;"}, []string{"CACHED"}},
+		{"the API is not handed on", p.url, front{location: goodLocation + "if ($uri ~ ^/api/) { return 404; }"}, []string{"NO_API"}},
+		{"forms are refused", p.url, front{location: goodLocation + "limit_except GET { deny all; }"}, []string{"LOGIN"}},
+		{"the server is away", "http://127.0.0.1:1", front{location: goodLocation}, []string{"NOT_READY"}},
+		{"without TLS", p.url, front{location: goodLocation, plain: true}, []string{"PLAIN_HTTP"}},
+		{"the clock is wrong", late(t, p.url), front{location: goodLocation + "proxy_pass_header Date;"}, []string{"CLOCK"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			address := behindNginx(t, folder, c.server, c.location)
-			trust := []string{"SSL_CERT_FILE=" + filepath.Join(folder, "cert.pem"), "VEDFOLNIR_KEYS=" + filepath.Join(folder, "vedfolnir.keys")}
-			var got []string
-			for range 2 { // a cache answers the second time
-				got = nil
-				cmd := command(t, folder, trust, "doctor", "--json", "--url", address)
-				out, err := cmd.Output()
-				if exit := cmd.ProcessState.ExitCode(); exit != 0 && exit != exitUnwell {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				var findings []struct {
-					Code, What, Fix string
-					Problem         bool
-				}
-				if err := json.Unmarshal(out, &findings); err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				for _, f := range findings {
-					if f.Problem {
-						got = append(got, f.Code)
-					}
-					if f.What == "" || f.Fix == "" {
-						t.Errorf("%s says too little: %+v", f.Code, f)
-					}
-				}
+			address := behindNginx(t, folder, c.server, c.front)
+			environ := []string{
+				"SSL_CERT_FILE=" + filepath.Join(folder, "cert.pem"), "VEDFOLNIR_KEYS=" + filepath.Join(folder, "vedfolnir.keys"),
+				"VEDFOLNIR_TRUSTED_PROXY=127.0.0.3",
 			}
-			slices.Sort(got)
-			if got = slices.Compact(got); !slices.Equal(got, c.want) {
-				t.Errorf("found %q, want %q", got, c.want)
+			diagnose(t, folder, environ, "--url", address) // a cache answers the second time
+			findings := diagnose(t, folder, environ, "--url", address)
+			if got := problems(findings); !slices.Equal(got, c.want) {
+				t.Errorf("found %q, want %q: %+v", got, c.want, findings)
 			}
 		})
 	}
@@ -155,7 +115,7 @@ func TestLesson29_AProxyThatNobodyNamedIsTold(t *testing.T) {
 	folder := t.TempDir()
 	roots := certificate(t, folder)
 	deaf := launch(t, folder, nil)
-	address := behindNginx(t, folder, deaf.url, goodLocation)
+	address := behindNginx(t, folder, deaf.url, front{location: goodLocation})
 	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	for range 5 {
 		get(t, c, address+"/login")
@@ -168,4 +128,97 @@ func TestLesson29_AProxyThatNobodyNamedIsTold(t *testing.T) {
 	deaf.end(syscall.SIGTERM)
 }
 
-const exitUnwell = 4
+// late stands before a server and dates its answers as one whose clock is ten minutes
+// slow.
+func late(t *testing.T, server string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(u)
+			r.Out.Host = r.In.Host
+			for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto"} {
+				r.Out.Header[name] = r.In.Header[name]
+			}
+		},
+		ModifyResponse: func(w *http.Response) error {
+			w.Header.Set("Date", time.Now().Add(-10*time.Minute).UTC().Format(http.TimeFormat))
+			return nil
+		},
+	})
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// A disk that is nearly full is one of eight megabytes.
+func TestDoctorFindsAFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		skip(t, "only root of a Linux system can mount a small disk")
+	}
+	disk := t.TempDir()
+	mount(t, disk)
+	if out, err := command(t, disk, nil, "migrate").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := problems(diagnose(t, disk, nil)); !slices.Equal(got, []string{"DISK_FULL"}) {
+		t.Errorf("found %q", got)
+	}
+}
+
+// The people of a demo stay in a database that was named.
+func TestDoctorFindsWhatADemoLeft(t *testing.T) {
+	folder := t.TempDir()
+	p := launch(t, folder, nil, "--demo", "--database=sqlite:v.db")
+	p.end(syscall.SIGTERM)
+	findings := diagnose(t, folder, nil, "--database=sqlite:v.db")
+	found := 0
+	for _, f := range findings {
+		if f.Code == "DEMO_PERSON" && !f.Problem {
+			found++
+		}
+	}
+	if found != 4 {
+		t.Errorf("%d of 4 people: %+v", found, findings)
+	}
+}
+
+var reported = regexp.MustCompile(`\.(?:problem|note)\("([A-Z_]+)"`)
+
+// Nothing is reported that no test has broken something for, nor without its line in
+// the documentation.
+func TestEveryFindingIsProvokedAndDocumented(t *testing.T) {
+	read := func(pattern string) (text string) {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, files, err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += string(content)
+		}
+		return text
+	}
+	tests := read("doctor_test.go") + read("testdata/script/doctor.txtar") + read("internal/cli/doctor_linux_test.go")
+	table := read("../../docs/operations.md")
+	codes := map[string]bool{}
+	for _, match := range reported.FindAllStringSubmatch(read("internal/cli/*.go"), -1) {
+		codes[match[1]] = true
+	}
+	if len(codes) < 20 {
+		t.Fatalf("only %d findings were found in the source", len(codes))
+	}
+	for code := range codes {
+		if !regexp.MustCompile(`\b` + code + `\b`).MatchString(tests) {
+			t.Errorf("no test provokes %s", code)
+		}
+		if !strings.Contains(table, "`"+code+"`") {
+			t.Errorf("docs/operations.md does not have %s", code)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	databasesql "database/sql"
 	"errors"
 	"os"
 	"os/exec"
@@ -27,6 +28,7 @@ import (
 //	sql STATEMENT...         does something to the database behind everybody's back
 //	readenv NAME FILE        sets a variable to what the file holds
 //	damage FILE              changes bytes in its middle
+//	journal-delete FILE      takes a database out of WAL mode
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
@@ -36,7 +38,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "damage": damage, "sql": sql, "readenv": readenv,
+			"exits": exits, "damage": damage, "sql": sql, "readenv": readenv, "journal-delete": journalDelete,
 			"signin-nasty": func(ts *testscript.TestScript, _ bool, args []string) {
 				signinWith(ts, args[0], nasty, time.Now)
 			},
@@ -102,6 +104,14 @@ func signinWith(ts *testscript.TestScript, who, agent string, now func() time.Ti
 	c, _, err := sessions.Create(ctx, session.CreateRequest{UserID: person.ID, Client: session.Client{IPAddress: "192.0.2.7", UserAgent: agent}})
 	ts.Check(err)
 	ts.Setenv("SESSION", c.Session.ID.String())
+}
+
+func journalDelete(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := databasesql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec("PRAGMA journal_mode = DELETE")
+	ts.Check(err)
 }
 
 func damage(ts *testscript.TestScript, _ bool, args []string) {

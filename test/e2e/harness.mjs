@@ -2,7 +2,7 @@
 // database of its own, and Debian's Chromium. Nothing is left behind.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -62,6 +62,19 @@ export class Server {
       if (this.#process.exitCode !== null) throw new Error(`the server ended:\n${this.output}`);
       return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok;
     }, () => `the server is not ready:\n${this.output}`);
+  }
+
+  backup() {
+    const copy = join(this.#folder, `copy-${Date.now()}.db`);
+    this.command('backup', copy);
+    return copy;
+  }
+
+  /** Stopped, with the copy in the database's place, and started again. */
+  async restore(copy) {
+    await this.kill('SIGTERM');
+    await rename(copy, this.database);
+    await this.up();
   }
 
   /** Without a word, as a crash does. */

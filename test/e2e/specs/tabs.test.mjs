@@ -205,6 +205,20 @@ describe('a server that cannot be reached', () => {
     await Promise.all(list.map((tab) => shows(tab, 'Work')));
   });
 
+  test('a restored backup: open tabs take what it holds, and nobody is signed out', async () => {
+    const restored = await Server.start();
+    const list = await tabs(await context(), restored, 2);
+    const copy = restored.backup();
+    await switchTo(list[0], 'Work');
+    await Promise.all(list.map((tab) => shows(tab, 'Work')));
+    await restored.restore(copy);
+    await Promise.all(list.map((tab) => shows(tab, 'My Pixelfed')));
+    await Promise.all(list.map(live));
+    for (const tab of list) assert.equal((await heard(tab, 'sessionExpired')).length, 0);
+    await switchTo(list[1], 'My Mastodon');
+    await Promise.all(list.map((tab) => shows(tab, 'My Mastodon')));
+  });
+
   test('offline and online again', async () => {
     const c = await context();
     const list = await tabs(c, server, 2);

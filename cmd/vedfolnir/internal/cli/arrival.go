@@ -9,8 +9,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,6 +49,7 @@ func (d *doctor) arrival(ctx context.Context, address string) error {
 	d.clock(ready)
 	d.cookies(v, u)
 	d.host(v)
+	d.address(v)
 	return nil
 }
 
@@ -139,11 +142,40 @@ func (d *doctor) host(v *visitor) {
 	}
 }
 
+// pretended is an address for documentation (RFC 5737): nobody has it.
+const pretended = "192.0.2.77"
+
+// address pretends to come from elsewhere, as an attacker would, and sees which
+// address the server believes.
+func (d *doctor) address(v *visitor) {
+	answer, err := v.ask("GET", "/api/arrival", nil, "X-Forwarded-For", pretended)
+	if err != nil {
+		d.problem("UNREACHABLE", "look into the proxy's log", "%v", err)
+		return
+	}
+	var arrival struct{ Address string }
+	if json.Unmarshal([]byte(answer.body), &arrival) != nil {
+		return // which host has told
+	}
+	believed, _ := netip.ParseAddr(arrival.Address)
+	trusts := func(a netip.Addr) bool {
+		return slices.ContainsFunc(d.proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	switch {
+	case trusts(v.local): // the word of this machine counts, and says nothing of others
+	case arrival.Address == pretended:
+		d.problem("ADDRESS_FORGED", "have the proxy write X-Forwarded-For itself (nginx: proxy_set_header X-Forwarded-For $remote_addr)", "the proxy hands on an X-Forwarded-For that anybody can send: whoever signs in can pretend to be elsewhere")
+	case trusts(believed):
+		d.problem("ADDRESS_LOST", "have the proxy send X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For $remote_addr)", "everybody seems to come from the proxy itself, %s", believed)
+	}
+}
+
 // visitor asks as a browser does.
 type visitor struct {
 	ctx    context.Context
 	origin string
 	client *http.Client
+	local  netip.Addr // of the last connection, on this side
 }
 
 type arrived struct {
@@ -164,7 +196,13 @@ func (v *visitor) ask(method, path string, body []byte, headers ...string) (*arr
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	w, err := v.client.Do(r)
+	w, err := v.client.Do(r.WithContext(httptrace.WithClientTrace(v.ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			if a, err := netip.ParseAddrPort(i.Conn.LocalAddr().String()); err == nil {
+				v.local = a.Addr()
+			}
+		},
+	})))
 	if err != nil {
 		return nil, err
 	}

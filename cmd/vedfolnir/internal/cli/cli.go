@@ -41,8 +41,8 @@ type program struct {
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as the server does at its start."`
 	Version  versionCommand  `cmd:"" help:"Say which version this is."`
 
-	Completion kongcompletion.Completion `cmd:"" help:"Let the shell complete commands and flags: bash, zsh, fish."`
-	Man        manCommand                `cmd:"" help:"Write the manual page."`
+	Completion completionCommand `cmd:"" help:"Let the shell complete commands and flags: bash, zsh, fish."`
+	Man        manCommand        `cmd:"" help:"Write the manual page."`
 }
 
 const description = `A person's session, true in every tab, on every device.
@@ -114,8 +114,8 @@ func misuse(err error, environ []string) error {
 	if !errors.As(err, &parse) {
 		return misused{err}
 	}
-	command := strings.Fields(parse.Context.Command())
-	help := strings.Join(append([]string{"vedfolnir"}, append(command, "--help")...), " ")
+	command, _, _ := strings.Cut(parse.Context.Command(), "<") // without its arguments
+	help := strings.Join(append([]string{"vedfolnir"}, append(strings.Fields(command), "--help")...), " ")
 	if _, more := config.Load(config.Given(parse.Context), environ); more != nil {
 		err = config.With(err, more)
 	}

@@ -35,12 +35,14 @@ type settingRow struct {
 	Default  string `json:"default"`
 	Source   string `json:"source"`
 	Variable string `json:"variable"`
+	Flag     string `json:"flag"` // without its hyphens; empty: it has none
+	Help     string `json:"help"`
 }
 
 func shown(values []config.Value) []settingRow {
 	rows := make([]settingRow, len(values))
 	for i, v := range values {
-		rows[i] = settingRow{v.Key, v.Text, v.Default, v.Source, v.Env}
+		rows[i] = settingRow{v.Key, v.Text, v.Default, v.Source, v.Env, v.Flag, v.Help}
 	}
 	return rows
 }

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -49,6 +51,7 @@ type finding struct {
 type doctor struct {
 	findings []finding
 	looked   []string
+	proxies  []netip.Prefix // that the settings trust
 }
 
 func (d *doctor) problem(code, fix, what string, args ...any) {
@@ -60,7 +63,7 @@ func (d *doctor) note(code, fix, what string, args ...any) {
 }
 
 func (dc doctorCommand) Run(c *Call) error {
-	var d doctor
+	d := doctor{proxies: c.settings.Proxies}
 	d.settings(c)
 	d.keys(c)
 	d.limits()
@@ -172,9 +175,28 @@ func (d *doctor) database(c *Call, path string) {
 			d.problem("NETWORK_DISK", "put it on a disk of this machine: locks and syncs are not to be relied on there", "%s lies on a network file system (%s)", path, network)
 		}
 	}
+	if wal, err := inWAL(path); err == nil && !wal {
+		d.note("DATABASE_SETTINGS", "nothing more: opening it has put it right. Keep other programs from changing it", "%s was not in WAL mode, so readers had to wait for writers", path)
+	}
 	if err := c.with(func(db *database) error { return d.inside(c, db, path) }); err != nil {
 		d.problem("DATABASE", "restore a backup if it is damaged (vedfolnir backup makes them)", "%v", err)
 	}
+}
+
+// inWAL reads it from the file itself, since the store sees to it when it opens one:
+// the bytes 18 and 19 are 2 then (sqlite.org/fileformat.html). What is no database is
+// told elsewhere.
+func inWAL(path string) (bool, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	var header [20]byte
+	if _, err := io.ReadFull(file, header[:]); err != nil {
+		return false, err
+	}
+	return header[18] != 1 || header[19] != 1, nil
 }
 
 // inside looks at what the database holds.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	mangokong "github.com/alecthomas/mango-kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 	"github.com/muesli/roff"
 )
 
@@ -35,6 +36,17 @@ func (versionCommand) Help() string { return "Example:\n\n  vedfolnir version" }
 func (versionCommand) Run(c *Call) error {
 	c.say("vedfolnir %s", c.Version)
 	return nil
+}
+
+type completionCommand struct{ kongcompletion.Completion }
+
+func (completionCommand) Help() string {
+	return `It says what to put into the shell's own start-up file; without a name it finds out which shell this is.
+
+Examples:
+
+  vedfolnir completion bash
+  vedfolnir completion zsh --code >> ~/.zshrc`
 }
 
 type manCommand struct{}

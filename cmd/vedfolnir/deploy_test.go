@@ -1,0 +1,366 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// sample reads a file of deploy/ and puts these texts in the places of others, each of
+// which has to be there.
+func sample(t *testing.T, name string, instead ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	for i := 0; i < len(instead); i += 2 {
+		if !strings.Contains(text, instead[i]) {
+			t.Fatalf("deploy/%s does not say %q", name, instead[i])
+		}
+		text = strings.ReplaceAll(text, instead[i], instead[i+1])
+	}
+	return text
+}
+
+// cluster are nodes on one database, in a folder that holds a certificate too.
+type cluster struct {
+	t      *testing.T
+	folder string
+	roots  *x509.CertPool
+	addrs  []string
+	nodes  []*process
+}
+
+const kimsPassword = "correct horse battery staple"
+
+// newCluster starts so many nodes, with a person kim who has the platforms 1 and 2.
+func newCluster(t *testing.T, nodes int) *cluster {
+	t.Helper()
+	c := &cluster{t: t, folder: t.TempDir()}
+	c.roots = certificate(t, c.folder)
+	add := command(t, c.folder, nil, "user", "add", "kim", "--email", "kim@example.org", "--password-stdin", "--database=sqlite:v.db")
+	add.Stdin = strings.NewReader(kimsPassword)
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"One", "Two"} {
+		if out, err := command(t, c.folder, nil, "platform", "add", "kim", name, "--type=mastodon", "--url=https://"+name+".example", "--database=sqlite:v.db").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for range nodes {
+		c.addrs, c.nodes = append(c.addrs, freeAddress(t)), append(c.nodes, nil)
+		c.start(len(c.nodes) - 1)
+	}
+	return c
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	c.nodes[i] = launch(c.t, c.folder, nil, "--addr="+c.addrs[i], "--database=sqlite:v.db", "--trusted-proxy=127.0.0.1")
+}
+
+// restart ends the node as a service manager does, and starts it again.
+func (c *cluster) restart(i int) {
+	c.t.Helper()
+	c.nodes[i].end(syscall.SIGTERM)
+	c.start(i)
+}
+
+// visitor is a browser that is signed in through the proxy.
+type visitor struct {
+	t      *testing.T
+	url    string
+	client *http.Client
+	csrf   string
+}
+
+func (c *cluster) signIn(url string) *visitor {
+	c.t.Helper()
+	jar, _ := cookiejar.New(nil)
+	v := &visitor{t: c.t, url: url, client: &http.Client{Jar: jar, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: c.roots}, MaxIdleConnsPerHost: 16,
+	}}}
+	c.t.Cleanup(v.client.CloseIdleConnections)
+	v.csrf = v.token()
+	status, body, err := v.do(c.t.Context(), "POST", "/login", `{"username":"kim","password":"`+kimsPassword+`"}`)
+	if err != nil || status != 200 {
+		c.t.Fatalf("signing in: %d %s %v", status, body, err)
+	}
+	v.csrf = v.token() // of the session
+	return v
+}
+
+func (v *visitor) token() string {
+	v.t.Helper()
+	_, body, err := v.do(v.t.Context(), "GET", "/api/csrf", "")
+	var answer struct {
+		Token string `json:"csrf_token"`
+	}
+	if err != nil || json.Unmarshal([]byte(body), &answer) != nil || answer.Token == "" {
+		v.t.Fatalf("no CSRF token: %s %v", body, err)
+	}
+	return answer.Token
+}
+
+func (v *visitor) do(ctx context.Context, method, path, body string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, v.url+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	if method == "POST" {
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Origin", v.url)
+		r.Header.Set("X-CSRFToken", v.csrf)
+	}
+	w, err := v.client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer w.Body.Close()
+	answer, err := io.ReadAll(w.Body)
+	return w.StatusCode, string(answer), err
+}
+
+// hears opens the stream of events and returns when the first one is there: nothing on
+// the way may keep it back. Afterwards it sends on each name that it hears.
+func (v *visitor) hears() <-chan string {
+	v.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	v.t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", v.url+"/api/session/events", nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	w, err := v.client.Do(r)
+	if err != nil || w.StatusCode != 200 {
+		v.t.Fatalf("the stream: %v %v", w, err)
+	}
+	heard := make(chan string, 100)
+	go func() {
+		defer close(heard)
+		defer w.Body.Close()
+		for lines := bufio.NewScanner(w.Body); lines.Scan(); {
+			if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				heard <- name
+			}
+		}
+	}()
+	return heard
+}
+
+// next event within a second, or it was kept back.
+func next(t *testing.T, heard <-chan string) {
+	t.Helper()
+	select {
+	case _, open := <-heard:
+		if !open {
+			t.Fatal("the stream ended")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("an event was kept back on the way")
+	}
+}
+
+// load is what people do all the time: look, and switch.
+type load struct {
+	v        *visitor
+	stop     chan struct{}
+	workers  sync.WaitGroup
+	mu       sync.Mutex
+	answers  map[string]int
+	answered atomic.Int64
+}
+
+func (v *visitor) load(methods ...string) *load {
+	l := &load{v: v, stop: make(chan struct{}), answers: map[string]int{}}
+	for _, ask := range []struct{ method, path, body string }{
+		{"GET", "/api/session_state", ""},
+		{"GET", "/", ""},
+		{"GET", "/api/sessions", ""},
+		{"POST", "/api/switch_platform/1", "{}"},
+		{"POST", "/api/switch_platform/2", "{}"},
+		{"POST", "/api/session/heartbeat", `{"active":true}`},
+	} {
+		if !slices.Contains(methods, ask.method) {
+			continue
+		}
+		l.workers.Go(func() {
+			for {
+				status, body, err := v.do(context.Background(), ask.method, ask.path, ask.body)
+				what := fmt.Sprint(status)
+				if err != nil {
+					what = err.Error()
+				} else if status != 200 {
+					what += " to " + ask.method + " " + ask.path + ": " + body
+				}
+				l.mu.Lock()
+				l.answers[what]++
+				l.mu.Unlock()
+				l.answered.Add(1)
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	return l
+}
+
+// more waits until so many requests more have been answered.
+func (l *load) more(t *testing.T, n int64) {
+	t.Helper()
+	want := l.answered.Load() + n
+	for patience := time.Now().Add(30 * time.Second); l.answered.Load() < want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(patience) {
+			t.Fatal("no answers any more")
+		}
+	}
+}
+
+// unnoticed ends the load and sees that every answer was good.
+func (l *load) unnoticed(t *testing.T) {
+	t.Helper()
+	close(l.stop)
+	l.workers.Wait()
+	if kinds := slices.Collect(maps.Keys(l.answers)); !slices.Equal(kinds, []string{"200"}) {
+		t.Errorf("somebody noticed: %v", l.answers)
+	}
+	t.Logf("%d answers", l.answered.Load())
+	if token := l.v.csrf; token != "" {
+		if status, body, err := l.v.do(t.Context(), "POST", "/api/switch_platform/1", "{}"); status != 200 || err != nil {
+			t.Errorf("the CSRF token from before: %d %s %v", status, body, err)
+		}
+	}
+}
+
+// nginxSample runs deploy/nginx.conf in front of the nodes.
+func nginxSample(t *testing.T, c *cluster) string {
+	t.Helper()
+	addr, plain := freeAddress(t), freeAddress(t)
+	nodes := ""
+	for _, a := range c.addrs {
+		nodes += "server " + a + " max_fails=0;"
+	}
+	conf := sample(t, "nginx.conf",
+		"listen 443 ssl;", "listen "+addr+" ssl;", "listen 80;", "listen "+plain+";",
+		"server 127.0.0.1:8080 max_fails=0;", nodes, "sessions.example.org;", "127.0.0.1;",
+		"/etc/ssl/certs/sessions.example.org.pem", filepath.Join(c.folder, "cert.pem"),
+		"/etc/ssl/private/sessions.example.org.key", filepath.Join(c.folder, "key.pem"))
+	startNginx(t, t.TempDir(), conf, addr)
+	return "https://" + addr
+}
+
+// caddySample runs deploy/Caddyfile in front of the first node.
+func caddySample(t *testing.T, c *cluster) string {
+	t.Helper()
+	addr, home := freeAddress(t), t.TempDir()
+	conf := "{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_sni 127.0.0.1\n}\n" + sample(t, "Caddyfile",
+		"sessions.example.org {", "https://"+addr+" {\n\ttls "+filepath.Join(c.folder, "cert.pem")+" "+filepath.Join(c.folder, "key.pem"),
+		"127.0.0.1:8080 {", c.addrs[0]+" {")
+	path := filepath.Join(home, "Caddyfile")
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	caddy := exec.Command(tool(t, "caddy"), "run", "--config", path, "--adapter", "caddyfile")
+	caddy.Env = []string{"HOME=" + home, "XDG_DATA_HOME=" + home, "XDG_CONFIG_HOME=" + home}
+	serveWith(t, addr, caddy)
+	return "https://" + addr
+}
+
+// As the samples say it the doctor finds nothing, cookies arrive as they were sent, and
+// events come at once.
+func TestLesson29_SamplesOfProxies(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, *cluster) string{"nginx": nginxSample, "Caddy": caddySample} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 1)
+			address := start(t, c)
+			environ := []string{"SSL_CERT_FILE=" + filepath.Join(c.folder, "cert.pem"), "VEDFOLNIR_DATABASE=sqlite:v.db", "VEDFOLNIR_TRUSTED_PROXY=127.0.0.1"}
+			if findings := diagnose(t, c.folder, environ, "--url", address); len(problems(findings)) > 0 {
+				t.Errorf("%+v", findings)
+			}
+			v := c.signIn(address)
+			heard := v.hears()
+			next(t, heard) // what is
+			if status, body, err := v.do(t.Context(), "POST", "/api/switch_platform/2", "{}"); status != 200 || err != nil {
+				t.Fatalf("%d %s %v", status, body, err)
+			}
+			next(t, heard) // what has changed
+			if out := c.nodes[0].stderr.String(); !strings.Contains(out, `"path":"/login","status":200`) {
+				t.Errorf("no line about the sign-in:\n%s", out)
+			}
+		})
+	}
+}
+
+// Two nodes behind deploy/nginx.conf are restarted one after the other while people
+// work: nobody sees an error, nobody is signed out, open pages' tokens stay good.
+func TestLesson38_RollingRestartBehindNginx(t *testing.T) {
+	c := newCluster(t, 2)
+	v := c.signIn(nginxSample(t, c))
+	l := v.load("GET", "POST")
+	for i := range c.nodes {
+		l.more(t, 100)
+		c.restart(i)
+	}
+	l.more(t, 100)
+	l.unnoticed(t)
+}
+
+// One node behind deploy/Caddyfile is restarted while people look: their requests wait.
+func TestLesson38_RestartBehindCaddy(t *testing.T) {
+	c := newCluster(t, 1)
+	v := c.signIn(caddySample(t, c))
+	l := v.load("GET")
+	for range 2 {
+		l.more(t, 100)
+		c.restart(0)
+	}
+	l.more(t, 100)
+	l.unnoticed(t)
+}
+
+func TestSampleOfTraefikIsTOML(t *testing.T) {
+	var conf struct {
+		HTTP struct {
+			Services map[string]struct {
+				LoadBalancer struct{ Servers []struct{ URL string } }
+			}
+		}
+	}
+	text := sample(t, "traefik.toml")
+	for _, text := range []string{text, strings.NewReplacer("#[[", "[[", "#url", "url").Replace(text)} {
+		if _, err := toml.NewDecoder(bytes.NewReader([]byte(text))).Decode(&conf); err != nil {
+			t.Error(err)
+		}
+	}
+	if servers := conf.HTTP.Services["vedfolnir"].LoadBalancer.Servers; len(servers) != 2 || servers[0].URL != "http://127.0.0.1:8080" {
+		t.Errorf("%+v", servers)
+	}
+}
