@@ -33,7 +33,7 @@ func (a *App) table() []route {
 	routes := []route{
 		{"GET", "/livez", everybody, a.live},
 		{"GET", "/readyz", everybody, a.ready},
-		{"GET", "/api/arrival", everybody, a.arrival},
+		{"GET", "/api/arrival", visitor, a.arrival},
 		{"GET", "/{$}", person, a.home},
 		{"POST", "/switch", person, a.switchPlatform},
 		{"POST", "/sessions/{id}/end", person, a.endSession},
