@@ -54,7 +54,7 @@ test-go:
 
 e2e:
 	@sh tools/need node chromium || $(SKIP_UNLESS_CI); \
-	sh tools/need firefox || test "$$CI" != true || exit 1; \
+	for thing in firefox nginx flask; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	$(call npm-ci,test/e2e) && \
 	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
 	cd test/e2e && npm test

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 
-const BINARY = resolve(import.meta.dirname, '../../bin/vedfolnir');
+export const BINARY = resolve(import.meta.dirname, '../../bin/vedfolnir');
 // Machines that do other things at the same time are slow; nothing is measured by it.
 const PATIENCE = 45_000;
 
@@ -99,6 +99,29 @@ export class Server {
     if (this.#process.exitCode === null && this.#process.signalCode === null) await this.kill('SIGTERM');
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Runs a program until the specs end, and returns when it answers 200 at `url`. */
+export async function serve(url, command, args, options) {
+  let output = '';
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...options });
+  for (const pipe of [child.stdout, child.stderr]) pipe.on('data', (text) => (output += text));
+  const ended = once(child, 'exit');
+  atTheEnd(async () => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM'); // and what it started
+    await ended;
+  });
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error(`${command} ended:\n${output}`);
+    return (await fetch(url).catch(() => undefined))?.ok;
+  }, () => `${command} does not answer:\n${output}`);
+}
+
+/** A folder that is gone at the end. */
+export async function folder() {
+  const path = await mkdtemp(join(tmpdir(), 'vedfolnir-e2e-'));
+  atTheEnd(() => rm(path, { recursive: true, force: true }));
+  return path;
 }
 
 /** A browser process of its own. */
