@@ -187,7 +187,13 @@ func (s *Store) EraseAudit(ctx context.Context, user session.UserID) (erased int
 		found = append(found, l.Seq)
 	}
 	for some := range slices.Chunk(found, erasedAtOnce) {
-		n, err := write(ctx, s, func(t *tx) (n int, err error) { return t.eraseLines(user, some) })
+		n, err := write(ctx, s, func(t *tx) (n int, err error) {
+			err = t.overwriting(func() (err error) {
+				n, err = t.eraseLines(user, some)
+				return err
+			})
+			return n, err
+		})
 		erased += n
 		if err != nil {
 			return erased, err

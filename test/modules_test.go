@@ -110,6 +110,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/config":    {".", "internal/nearest"},
 	"cmd/vedfolnir/internal/ui":        {".", "sessionhttp", "cmd/vedfolnir/internal/directory"},
 	"cmd/vedfolnir/internal/monitor":   {".", "audit", "sessionhttp"},
+	"cmd/vedfolnir/internal/personal":  {".", "audit", "sqlitestore", "cmd/vedfolnir/internal/directory"},
 	"cmd/vedfolnir/internal/witness":   {"audit", "cmd/vedfolnir/internal/config"},
 	"cmd/vedfolnir/internal/server":    {".", "audit", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                            {".", "sessionhttp", "sqlitestore", "memstore"},

@@ -205,22 +205,14 @@ Examples:
 
 func (a auditExport) Run(c *Call) error {
 	return c.with(func(d *database) error {
-		to := c.Stdout
-		if a.Output != "" {
-			f, err := os.OpenFile(a.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if errors.Is(err, os.ErrExist) {
-				return hint(fmt.Errorf("there is a file %s already, and it was left alone", a.Output), "give another name")
-			}
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			to = f
-		}
-		if err := d.note(c, "audit_exported", "", ""); err != nil {
+		to, done, err := c.output(a.Output)
+		if err != nil {
 			return err
 		}
-		return audit.Export(c, d.store, to)
+		if err := d.note(c, "audit_exported", "", ""); err != nil {
+			return errors.Join(err, done())
+		}
+		return errors.Join(audit.Export(c, d.store, to), done())
 	})
 }
 

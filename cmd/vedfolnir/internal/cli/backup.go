@@ -29,6 +29,9 @@ func (b backupCommand) Run(c *Call) error {
 		if err != nil {
 			return err
 		}
+		if err := d.note(c, "backup_made", "", ""); err != nil {
+			return err
+		}
 		info, err := os.Stat(b.File)
 		if err != nil {
 			return err

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
+	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 )
 
@@ -39,6 +41,23 @@ func (k keysRotate) Run(c *Call) error {
 	if err != nil {
 		return err
 	}
+	if err := k.note(c); err != nil {
+		return hint(fmt.Errorf("the keys are rotated, and the audit does not say so: %w", err), "restart the servers that use it all the same")
+	}
 	c.say("%s has a new key in front, and %s behind it. Restart the servers that use it.", path, count(n-1, "older one"))
 	return nil
+}
+
+// note has it in the audit, if there is a database.
+func (k keysRotate) note(c *Call) error {
+	reason := session.Reason("")
+	if k.DropOld {
+		reason = "drop_old"
+	}
+	err := c.with(func(d *database) error { return d.note(c, "keys_rotated", "", reason) })
+	var missing notFound
+	if c.settings.Database.Path == "" || errors.As(err, &missing) {
+		return nil
+	}
+	return err
 }

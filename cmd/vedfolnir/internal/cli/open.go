@@ -47,7 +47,7 @@ func (c *Call) withNew(path string, do func(*database) error) (err error) {
 	if d.store, err = sqlitestore.Open(c, path, sqlitestore.Config{Audit: !c.settings.Session.Security.NoAuditLogging}); err != nil {
 		return err
 	}
-	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{AllowDemoPeople: true, Logger: log}); err != nil {
+	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {
 		return err
 	}
 	config := c.settings.Session

@@ -16,6 +16,8 @@ type userCommands struct {
 	Passwd  userPasswd  `cmd:"" help:"Give somebody a new password, and end their sessions."`
 	Role    userRole    `cmd:"" help:"Say what somebody may do."`
 	Remove  userRemove  `cmd:"" help:"Remove a person, their platforms and their sessions."`
+	Export  userExport  `cmd:"" help:"Write all that is stored about a person, for them to have."`
+	Erase   userErase   `cmd:"" help:"Remove a person, and all that is personal from what has to stay."`
 }
 
 // who is named by a command.
@@ -167,7 +169,7 @@ func (u userRole) Run(c *Call) error {
 type userRemove struct{ who }
 
 func (userRemove) Help() string {
-	return "The id is never used again. To keep a person and only lock them out, disable them.\n\nExample:\n\n  vedfolnir user remove kim"
+	return "The id is never used again. Their ended sessions and the audit keep what they know until it is too old: vedfolnir user erase empties those too. To keep a person and only lock them out, disable them.\n\nExample:\n\n  vedfolnir user remove kim"
 }
 
 func (u userRemove) Run(c *Call) error {

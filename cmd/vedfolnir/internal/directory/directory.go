@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -27,6 +28,11 @@ type Config struct {
 	AllowDemoPeople bool
 	// Password says what a new hash costs. Default: [StandardCost].
 	Password Cost
+	// Note writes an audit line in the transaction of what it tells. Default: none
+	// is written.
+	Note func(ctx context.Context, tx *sql.Tx, e session.AuditEvent) error
+	// By is who does what is done, in those lines. Default: [session.System].
+	By string
 	// Logger gets what an operator should see. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -51,6 +57,10 @@ func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
 	if config.Password == (Cost{}) {
 		config.Password = StandardCost
 	}
+	if config.Note == nil {
+		config.Note = func(context.Context, *sql.Tx, session.AuditEvent) error { return nil }
+	}
+	config.By = cmp.Or(config.By, session.System)
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}

@@ -1,9 +1,11 @@
 package directory_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,4 +152,57 @@ func add(t *testing.T, d *directory.Directory, name string) session.UserID {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// What is done to a person is not done if its audit line cannot be written.
+func TestNothingIsDoneWithoutItsLine(t *testing.T) {
+	full := errors.New("disk full")
+	var refuse bool
+	var told []string
+	d := open(t, database(t), directory.Config{Note: func(_ context.Context, _ *sql.Tx, e session.AuditEvent) error {
+		if refuse {
+			return full
+		}
+		told = append(told, e.Action+" "+string(e.User)+" "+string(e.Platform)+" "+string(e.Reason)+" by "+e.By)
+		return nil
+	}})
+	id, err := d.Add(t.Context(), directory.Newcomer{Username: "kim", Email: "kim@example.org", Password: "correct horse battery staple"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixelfed := session.Platform{Name: "My Pixelfed", Type: "pixelfed", InstanceURL: "https://pixelfed.social", Username: "kim"}
+	platform, err := d.AddPlatform(t.Context(), id, pixelfed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	does := []func() error{
+		func() error { return d.SetDefaultPlatform(t.Context(), id, platform) },
+		func() error { return d.SetRole(t.Context(), id, directory.Admin) },
+		func() error { return d.SetPassword(t.Context(), id, "another horse battery staple") },
+		func() error { return d.Disable(t.Context(), id) },
+		func() error { return d.Enable(t.Context(), id) },
+		func() error { return d.RemovePlatform(t.Context(), id, platform) },
+		func() error { return d.Remove(t.Context(), id) },
+	}
+	for i, do := range does {
+		refuse = true
+		before, _ := d.Entry(t.Context(), id)
+		if err := do(); !errors.Is(err, full) {
+			t.Errorf("%d: %v", i, err)
+		}
+		if after, err := d.Entry(t.Context(), id); after != before || err != nil {
+			t.Errorf("%d: %+v, %v; want %+v", i, after, err, before)
+		}
+		refuse = false
+		if err := do(); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	want := []string{
+		"person_added 1   by system", "platform_added 1 1  by system", "platform_made_default 1 1  by system", "role_set 1  admin by system",
+		"password_set 1   by system", "person_disabled 1   by system", "person_enabled 1   by system", "platform_removed 1 1  by system", "person_removed 1   by system",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%q, want\n%q", told, want)
+	}
 }

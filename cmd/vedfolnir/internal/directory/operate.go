@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -61,6 +62,22 @@ func (d *Directory) Lookup(ctx context.Context, who string) (Entry, error) {
 	return e, nil
 }
 
+// Entry returns the person of that id, or [session.ErrUnknownUser].
+func (d *Directory) Entry(ctx context.Context, id session.UserID) (Entry, error) {
+	key, err := rowID(string(id))
+	if err != nil {
+		return Entry{}, session.ErrUnknownUser
+	}
+	e, err := scanEntry(d.db.QueryRowContext(ctx, selectEntry+`WHERE id = ?`, key))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, session.ErrUnknownUser
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("directory: read person: %w", err)
+	}
+	return e, nil
+}
+
 // Everybody lists all people in the order in which they were added, the disabled
 // ones too.
 func (d *Directory) Everybody(ctx context.Context) ([]Entry, error) {
@@ -83,12 +100,12 @@ func (d *Directory) Everybody(ctx context.Context) ([]Entry, error) {
 // Disable keeps the person from signing in. End their sessions with
 // Manager.RevokeUser and the reason UserDisabled.
 func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
-	return d.update(ctx, "disable person", id, `UPDATE directory_people SET disabled = 1 WHERE id = ?`)
+	return d.update(ctx, "disable person", id, "person_disabled", "", `UPDATE directory_people SET disabled = 1 WHERE id = ?`)
 }
 
 // Enable lets the person sign in again. Call Manager.DirectoryChanged.
 func (d *Directory) Enable(ctx context.Context, id session.UserID) error {
-	return d.update(ctx, "enable person", id, `UPDATE directory_people SET disabled = 0 WHERE id = ?`)
+	return d.update(ctx, "enable person", id, "person_enabled", "", `UPDATE directory_people SET disabled = 0 WHERE id = ?`)
 }
 
 // SetRole says what the person may do. Call Manager.DirectoryChanged.
@@ -96,7 +113,7 @@ func (d *Directory) SetRole(ctx context.Context, id session.UserID, role Role) e
 	if role != Ordinary && role != Admin {
 		return fmt.Errorf("directory: set role: there is no role %q: give %s or %s", role, Ordinary, Admin)
 	}
-	return d.update(ctx, "set role", id, `UPDATE directory_people SET role = ?2 WHERE id = ?1`, role)
+	return d.update(ctx, "set role", id, "role_set", string(role), `UPDATE directory_people SET role = ?2 WHERE id = ?1`, role)
 }
 
 // SetPassword replaces the person's password. End their sessions with
@@ -109,7 +126,7 @@ func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password
 	if err != nil {
 		return fmt.Errorf("directory: set password: %w", err)
 	}
-	return d.update(ctx, "set password", id, `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1`, hash)
+	return d.update(ctx, "set password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1`, hash)
 }
 
 // checkPassword: 15 characters and more where the password stands alone (NIST SP
@@ -123,23 +140,62 @@ func checkPassword(password string) error {
 
 // Remove deletes the person and their platforms. End their sessions first.
 func (d *Directory) Remove(ctx context.Context, id session.UserID) error {
-	return d.update(ctx, "remove person", id, `DELETE FROM directory_people WHERE id = ?`)
+	return d.remove(ctx, "remove person", id, "person_removed")
 }
 
-// update changes one person's row, whose id is the first argument.
-func (d *Directory) update(ctx context.Context, what string, id session.UserID, query string, args ...any) error {
+// Erase is Remove on the way to erasing all that is stored about the person.
+func (d *Directory) Erase(ctx context.Context, id session.UserID) error {
+	return d.remove(ctx, "erase person", id, "person_erased")
+}
+
+// remove has SQLite write zeros over what it deletes.
+func (d *Directory) remove(ctx context.Context, what string, id session.UserID, action string) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	result, err := d.db.ExecContext(ctx, query, append([]any{key}, args...)...)
+	return d.changePerson(ctx, what, key, action, "", func(tx *sql.Tx) (sql.Result, error) {
+		if _, err := tx.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE person_id = ?`, key); err != nil {
+			return nil, err
+		}
+		result, err := tx.ExecContext(ctx, `DELETE FROM directory_people WHERE id = ?`, key)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "PRAGMA secure_delete = OFF")
+		}
+		return result, err
+	})
+}
+
+// update changes one person's row, whose id is the first argument, and notes it.
+func (d *Directory) update(ctx context.Context, what string, id session.UserID, action, reason, query string, args ...any) error {
+	key, err := rowID(string(id))
 	if err != nil {
-		return fmt.Errorf("directory: %s: %w", what, err)
-	}
-	if n, err := result.RowsAffected(); err == nil && n == 0 {
 		return session.ErrUnknownUser
 	}
-	return nil
+	return d.changePerson(ctx, what, key, action, reason, func(tx *sql.Tx) (sql.Result, error) {
+		return tx.ExecContext(ctx, query, append([]any{key}, args...)...)
+	})
+}
+
+// changePerson does something to one row, and writes the audit line of it.
+func (d *Directory) changePerson(ctx context.Context, what string, key int64, action, reason string, do func(*sql.Tx) (sql.Result, error)) error {
+	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+		result, err := do(tx)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return cmp.Or(err, session.ErrUnknownUser)
+		}
+		return d.note(ctx, tx, action, key, 0, reason)
+	})
+	if err != nil && !errors.Is(err, session.ErrUnknownUser) {
+		return fmt.Errorf("directory: %s: %w", what, err)
+	}
+	return err
 }
 
 // Platforms of the person, the default one first, whether or not they may sign in.
@@ -171,8 +227,10 @@ func (d *Directory) AddPlatform(ctx context.Context, id session.UserID, p sessio
 			}
 		}
 		p.IsDefault = p.IsDefault || others == 0
-		made, err = insertPlatform(ctx, tx, key, p)
-		return err
+		if made, err = insertPlatform(ctx, tx, key, p); err != nil {
+			return err
+		}
+		return d.note(ctx, tx, "platform_added", key, made, "")
 	})
 	if err != nil {
 		return "", fmt.Errorf("directory: add platform: %w", err)
@@ -197,7 +255,7 @@ func checkPlatform(p session.Platform) error {
 // RemovePlatform takes one away, or returns [session.ErrPlatform]. Another one
 // becomes the default one, if it was that. Call Manager.DirectoryChanged.
 func (d *Directory) RemovePlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
-	return d.changePlatform(ctx, "remove platform", id, platform, func(tx *sql.Tx, person, row int64) error {
+	return d.changePlatform(ctx, "remove platform", "platform_removed", id, platform, func(tx *sql.Tx, person, row int64) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE id = ?`, row); err != nil {
 			return err
 		}
@@ -212,7 +270,7 @@ func (d *Directory) RemovePlatform(ctx context.Context, id session.UserID, platf
 // SetDefaultPlatform says with which platform new sessions begin, or returns
 // [session.ErrPlatform]. Call Manager.DirectoryChanged.
 func (d *Directory) SetDefaultPlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
-	return d.changePlatform(ctx, "set default platform", id, platform, func(tx *sql.Tx, person, row int64) error {
+	return d.changePlatform(ctx, "set default platform", "platform_made_default", id, platform, func(tx *sql.Tx, person, row int64) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 0 WHERE person_id = ?`, person); err != nil {
 			return err
 		}
@@ -222,7 +280,7 @@ func (d *Directory) SetDefaultPlatform(ctx context.Context, id session.UserID, p
 }
 
 // changePlatform does something to one of the person's platforms.
-func (d *Directory) changePlatform(ctx context.Context, what string, id session.UserID, platform session.PlatformID, do func(tx *sql.Tx, person, row int64) error) error {
+func (d *Directory) changePlatform(ctx context.Context, what, action string, id session.UserID, platform session.PlatformID, do func(tx *sql.Tx, person, row int64) error) error {
 	person, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
@@ -240,7 +298,10 @@ func (d *Directory) changePlatform(ctx context.Context, what string, id session.
 		if err != nil {
 			return err
 		}
-		return do(tx, person, row)
+		if err := do(tx, person, row); err != nil {
+			return err
+		}
+		return d.note(ctx, tx, action, person, row, "")
 	})
 	if err != nil && !errors.Is(err, session.ErrPlatform) {
 		return fmt.Errorf("directory: %s: %w", what, err)

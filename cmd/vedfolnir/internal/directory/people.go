@@ -114,9 +114,24 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may fun
 				_, err = insertPlatform(ctx, tx, id, p)
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return d.note(ctx, tx, "person_added", id, 0, "")
 	})
 	return session.UserID(strconv.FormatInt(id, 10)), err
+}
+
+// note writes the audit line of what is done to a person, as which platform if it
+// is one of theirs.
+func (d *Directory) note(ctx context.Context, tx *sql.Tx, action string, person, platform int64, reason string) error {
+	e := session.AuditEvent{
+		Action: action, User: session.UserID(strconv.FormatInt(person, 10)), Reason: session.Reason(reason), By: d.config.By,
+	}
+	if platform != 0 {
+		e.Platform = session.PlatformID(strconv.FormatInt(platform, 10))
+	}
+	return d.config.Note(ctx, tx, e)
 }
 
 func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) (id int64, err error) {

@@ -46,7 +46,7 @@ var routes = map[string]bool{
 	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/sessions/end-others": true,
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
-	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true, "/api/arrival": true,
+	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true, "/api/arrival": true, "/api/export": true,
 }
 
 // Route is the name under which requests of a path are counted, one of a few.

@@ -45,12 +45,14 @@ type App struct {
 	sealer   *audit.Sealer // nil: there is no audit
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
+
+	exporting chan struct{} // holds one at a time
 }
 
 // New opens the database, making it and the keys if they are not there, and
 // returns an app that works.
 func New(ctx context.Context, s config.Settings, version string, log *slog.Logger) (app *App, err error) {
-	a := &App{log: log, demo: s.Demo, monitor: monitor.New()}
+	a := &App{log: log, demo: s.Demo, monitor: monitor.New(), exporting: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -94,7 +96,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 }
 
 func (a *App) openDirectory(ctx context.Context) (err error) {
-	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{AllowDemoPeople: a.demo, Logger: a.log})
+	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{AllowDemoPeople: a.demo, Note: a.store.NoteIn, Logger: a.log})
 	if err != nil {
 		return err
 	}

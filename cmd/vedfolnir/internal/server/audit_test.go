@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/personal"
 )
 
 // told returns the lines of an action.
@@ -141,5 +143,42 @@ func TestAServerSealsItsAudit(t *testing.T) {
 		if strings.Contains(export.String()+string(kept), secret) {
 			t.Errorf("the audit holds the secret %s", secret)
 		}
+	}
+}
+
+// A person has all that is stored about them from their own page, and nobody
+// else's.
+func TestAPersonHasAllThatIsStoredAboutThem(t *testing.T) {
+	s := demo(t)
+	other := s.browser(t)
+	other.signIn("robin")
+	b := s.browser(t)
+	b.open(exportPath)
+	if b.page.status != 401 {
+		t.Errorf("signed out: %d", b.page.status)
+	}
+	b.signIn("alex")
+	secret := b.cookie()
+	b.sees(`href="/api/export"`)
+	p := b.open(exportPath)
+	if p.status != 200 || p.header.Get("Content-Disposition") != `attachment; filename="vedfolnir.json"` || p.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d, %v", p.status, p.header)
+	}
+	var data personal.Data
+	if err := json.Unmarshal([]byte(p.body), &data); err != nil {
+		t.Fatal(err)
+	}
+	alex := entry(t, s, "alex")
+	if data.Person == nil || data.Person.Email != alex.Email || len(data.Platforms) != alex.Platforms || len(data.Sessions) != 1 || len(data.Audit) == 0 {
+		t.Errorf("%s", p.body)
+	}
+	robin := entry(t, s, "robin")
+	for _, secret := range []string{secret[len(secret)-20:], robin.Email, "argon2", `"user_id": "` + string(robin.ID) + `"`} {
+		if strings.Contains(p.body, secret) {
+			t.Errorf("it holds %s", secret)
+		}
+	}
+	if told := s.told(t, "person_exported"); len(told) != 1 || told[0].User != alex.ID || told[0].By != string(alex.ID) {
+		t.Errorf("%+v", told)
 	}
 }

@@ -38,6 +38,7 @@ func (a *App) table() []route {
 		{"POST", "/switch", person, a.switchPlatform},
 		{"POST", "/sessions/{id}/end", person, a.endSession},
 		{"POST", "/sessions/end-others", person, a.endOthers},
+		{"GET", exportPath, person, a.export},
 		{"GET", "/api/admin/metrics", administrator, a.showMetrics},
 	}
 	for _, path := range a.pages.Assets().Paths() {

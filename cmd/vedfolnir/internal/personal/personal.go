@@ -1,0 +1,147 @@
+// Package personal gathers all that is stored about one person, for them to have,
+// and erases it.
+package personal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/sqlitestore"
+)
+
+// Data is everything, without what opens a door: no password's hash, no secret's,
+// no fingerprint, which is a keyed hash.
+type Data struct {
+	At        time.Time    `json:"exported_at"`
+	Person    *Person      `json:"person"` // null: removed, and only traces are left
+	Platforms []Platform   `json:"platforms"`
+	Sessions  []Session    `json:"sessions"` // those that have ended too
+	Audit     []audit.View `json:"audit"`    // what happened to them, and what they did
+}
+
+// Person is the profile.
+type Person struct {
+	ID       session.UserID `json:"id"`
+	Username string         `json:"username"`
+	Email    string         `json:"email"`
+	Role     directory.Role `json:"role"`
+	Disabled bool           `json:"disabled"`
+}
+
+// Platform is an account that they may act as.
+type Platform struct {
+	ID          session.PlatformID `json:"id"`
+	Name        string             `json:"name"`
+	Type        string             `json:"platform_type"`
+	InstanceURL string             `json:"instance_url"`
+	Username    string             `json:"username"`
+	IsDefault   bool               `json:"is_default"`
+	LastUsed    *time.Time         `json:"last_used"` // null: never
+}
+
+// Session is one that they have, or had.
+type Session struct {
+	ID              session.ID         `json:"session_id"`
+	PlatformID      session.PlatformID `json:"platform_connection_id"`
+	UserAgent       string             `json:"user_agent"`
+	IPAddress       string             `json:"ip_address"`
+	Language        string             `json:"language"`
+	CreatedAt       time.Time          `json:"created_at"`
+	RenewedAt       time.Time          `json:"renewed_at"`
+	AuthenticatedAt time.Time          `json:"authenticated_at"`
+	LastActivity    time.Time          `json:"last_activity"`
+	EndedAt         *time.Time         `json:"ended_at"` // null while it lives
+	EndReason       session.Reason     `json:"end_reason"`
+	EndedBy         string             `json:"ended_by"`
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Gather reads everything about the person of that id.
+func Gather(ctx context.Context, people *directory.Directory, store *sqlitestore.Store, id session.UserID, now time.Time) (Data, error) {
+	d := Data{At: now.UTC(), Platforms: []Platform{}, Sessions: []Session{}, Audit: []audit.View{}}
+	if err := d.profile(ctx, people, id); err != nil {
+		return d, err
+	}
+	sessions, err := store.EverySession(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	for _, r := range sessions {
+		d.Sessions = append(d.Sessions, Session{
+			r.ID, r.PlatformID, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language, r.CreatedAt, r.RenewedAt,
+			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, r.EndedBy,
+		})
+	}
+	for l, err := range store.SearchAudit(ctx, audit.Filter{User: id}) {
+		if err != nil {
+			return d, err
+		}
+		if l.User != id { // they did it to somebody else, whose data it is
+			l.User, l.Platform, l.Session, l.Client = "", "", session.ID{}, session.Client{}
+		}
+		d.Audit = append(d.Audit, l.View())
+	}
+	return d, nil
+}
+
+// profile is in the directory, unless they were removed.
+func (d *Data) profile(ctx context.Context, people *directory.Directory, id session.UserID) error {
+	e, err := people.Entry(ctx, id)
+	if errors.Is(err, session.ErrUnknownUser) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.Person = &Person{e.ID, e.Username, e.Email, e.Role, e.Disabled}
+	platforms, err := people.Platforms(ctx, id)
+	for _, p := range platforms {
+		d.Platforms = append(d.Platforms, Platform{p.ID, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault, optional(p.LastUsed)})
+	}
+	return err
+}
+
+// Empty reports whether nothing is stored.
+func (d Data) Empty() bool { return d.Person == nil && len(d.Sessions) == 0 && len(d.Audit) == 0 }
+
+// Erased counts what was.
+type Erased struct {
+	Sessions int // ended, or emptied of what is personal
+	Lines    int // of the audit
+}
+
+// Erase locks the person out, ends their sessions, removes them and their platforms,
+// and empties what has to stay. If it fails, do it again, by the id.
+func Erase(ctx context.Context, people *directory.Directory, store *sqlitestore.Store, sessions *session.Manager, id session.UserID, by string) (e Erased, err error) {
+	if err := people.Disable(ctx, id); err != nil && !errors.Is(err, session.ErrUnknownUser) {
+		return e, err
+	}
+	if _, err := sessions.RevokeUser(ctx, id, session.UserDisabled, by); err != nil {
+		return e, err
+	}
+	if err := people.Erase(ctx, id); err != nil && !errors.Is(err, session.ErrUnknownUser) {
+		return e, err
+	}
+	if e.Sessions, e.Lines, err = store.EraseUser(ctx, id); err != nil {
+		return e, fmt.Errorf("erase sessions and audit: %w", err)
+	}
+	return e, nil
+}
+
+// ID reports whether the text is one that somebody may have had.
+func ID(text string) (session.UserID, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return session.UserID(text), err == nil && n > 0 && strconv.FormatInt(n, 10) == text
+}
