@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/vedfolnir/session/internal/logline"
 )
 
 // AuditEvent is one thing that happened to a session. It never holds a secret.
 type AuditEvent struct {
 	Time     time.Time
-	Action   string // "created", "platform_switched", "refreshed", "rotated", "ended", "sign_in_refused"
+	Action   string // "created", "platform_switched", "refreshed", "rotated", "token_replayed", "ended", "sign_in_refused"
 	User     UserID
 	Session  ID // zero: none was made
 	Platform PlatformID
@@ -32,29 +34,11 @@ func LogAudit(l *slog.Logger) Auditor { return logAudit{l} }
 type logAudit struct{ log *slog.Logger }
 
 func (a logAudit) Audit(ctx context.Context, e AuditEvent) {
-	a.log.LogAttrs(ctx, slog.LevelInfo, "session audit", e.attrs()...)
-}
-
-// attrs leaves out what is empty.
-func (e AuditEvent) attrs() []slog.Attr {
-	attrs := []slog.Attr{slog.Time("at", e.Time), slog.String("action", e.Action), slog.String("user_id", string(e.User))}
+	id := ""
 	if !e.Session.IsZero() {
-		attrs = append(attrs, slog.String("session_id", e.Session.String()))
+		id = e.Session.String()
 	}
-	for _, a := range [...][2]string{
-		{"platform_connection_id", string(e.Platform)},
-		{"reason", string(e.Reason)},
-		{"by", e.By},
-		{"ip_address", e.Client.IPAddress},
-		{"user_agent", e.Client.UserAgent},
-	} {
-		if a[1] != "" {
-			attrs = append(attrs, slog.String(a[0], a[1]))
-		}
-	}
-	return attrs
+	a.log.LogAttrs(ctx, slog.LevelInfo, "session audit", append([]slog.Attr{slog.Time("at", e.Time)}, logline.Attrs(
+		"action", e.Action, "user_id", string(e.User), "session_id", id, "platform_connection_id", string(e.Platform),
+		"reason", string(e.Reason), "by", e.By, "ip_address", e.Client.IPAddress, "user_agent", e.Client.UserAgent)...)...)
 }
-
-type noAudit struct{}
-
-func (noAudit) Audit(context.Context, AuditEvent) {}

@@ -3,7 +3,11 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/vedfolnir/session/internal/client"
+	"github.com/vedfolnir/session/internal/rotation"
 )
 
 // CreateRequest asks for a new session.
@@ -41,15 +45,13 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token
 		Cutoffs: m.policy.Cutoffs(r.CreatedAt), SignInEpoch: req.SignInEpoch, Replaces: req.Replaces,
 	})
 	if err != nil {
-		m.feed.wake() // it may have happened all the same
+		m.feed.Ring() // it may have happened all the same
 		m.config.Audit.Audit(ctx, AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, By: string(r.UserID), Client: r.Client})
 		return Context{}, Token{}, storeError("create session", err)
 	}
 	m.stored(append(created.Ended, created.Record)...)
 	m.audit(ctx, "created", created.Record, string(r.UserID))
-	for _, ended := range created.Ended {
-		m.audit(ctx, "ended", ended, ended.EndedBy)
-	}
+	m.auditEnds(ctx, created.Ended)
 	m.notePlatform(created.Record)
 	m.endReplaced(ctx, req)
 	c, err := m.admit(ctx, created.Record, p)
@@ -69,24 +71,20 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 	if !ok && req.PlatformID != "" {
 		return Record{}, nil, Token{}, ErrPlatform
 	}
-	id, err := newID(req.UserID)
-	if err != nil {
-		return Record{}, nil, Token{}, err
-	}
-	token, err := newToken(id)
+	token, err := newToken(req.UserID)
 	if err != nil {
 		return Record{}, nil, Token{}, err
 	}
 	now := m.Now()
 	r := Record{
 		Session: Session{
-			ID: id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
+			ID: token.id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
 			CreatedAt: now, RenewedAt: now, AuthenticatedAt: now, LastActivity: now,
 		},
-		Client: req.Client.storable(), Secret: token.hash(),
+		Client: Client(client.Info(req.Client).Storable()), Secret: token.hash(),
 	}
 	if !m.config.Security.NoFingerprinting {
-		r.Fingerprint = fingerprint(m.marks[0], req.Client)
+		r.Fingerprint = client.Info(req.Client).Fingerprint(m.marks[0])
 	}
 	return r, p, token, nil
 }
@@ -135,8 +133,7 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 		return Context{}, storeError("switch platform", err)
 	}
 	if changed {
-		m.stored(r)
-		m.audit(ctx, "platform_switched", r, string(r.UserID))
+		m.changed(ctx, "platform_switched", r)
 		m.notePlatform(r)
 	}
 	return m.admit(ctx, r, p)
@@ -154,8 +151,7 @@ func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
 		m.unsure(c.Session.ID)
 		return Context{}, storeError("refresh session", err)
 	}
-	m.stored(r)
-	m.audit(ctx, "refreshed", r, string(r.UserID))
+	m.changed(ctx, "refreshed", r)
 	return m.admit(ctx, r, nil)
 }
 
@@ -169,7 +165,7 @@ func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Conte
 	if err := m.mayRotate(ctx, c.Session, presented); err != nil {
 		return Context{}, Token{}, err
 	}
-	token, err := newToken(c.Session.ID)
+	token, err := c.Session.ID.newToken()
 	if err != nil {
 		return Context{}, Token{}, err
 	}
@@ -178,30 +174,27 @@ func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Conte
 		m.unsure(c.Session.ID)
 		return Context{}, Token{}, storeError("rotate token", err)
 	}
-	m.stored(r)
-	m.audit(ctx, "rotated", r, string(r.UserID))
+	m.changed(ctx, "rotated", r)
 	c, err = m.admit(ctx, r, nil)
 	return c, token, err
 }
 
 // mayRotate reports why not. What is presented becomes the previous token, which
-// stays good: so it has to be the current one, or the one before it while nobody
-// has used that. The store's guard then holds the version that was looked at here.
+// stays good. The store's guard then holds the version that was looked at here.
 func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) error {
 	r, err := m.read(ctx, s.ID)
 	if err != nil {
 		return err
 	}
 	now := m.Now()
-	standing := m.policy.standing(r.secrets(), presented.hash(), now)
-	if standing == unknownSecret || presented.id != s.ID {
+	standing := r.tokens().Standing(presented.hash(), now, m.policy.Overlap)
+	if standing == rotation.Unknown || presented.id != s.ID {
 		return ErrNotFound
 	}
-	if reason := m.policy.Check(r.Session, now); reason != "" {
-		return &EndedError{s.ID, reason}
+	if err := m.policy.refuse(r.Session, now); err != nil {
+		return err
 	}
-	superseded := standing == replayedSecret || standing == previousSecret && !r.FirstUsed.IsZero()
-	if superseded || r.Version != s.Version {
+	if !r.tokens().MayRotate(standing) || r.Version != s.Version {
 		return ErrConflict
 	}
 	return nil
@@ -212,20 +205,19 @@ func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) err
 // before.
 func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) error {
 	r, err := m.read(ctx, id)
+	if err == nil && r.EndedAt.IsZero() {
+		var ended []Record
+		if ended, err = m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by}); err == nil && len(ended) > 0 {
+			return nil
+		}
+		if err == nil {
+			r, err = m.read(ctx, id)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if !r.EndedAt.IsZero() {
-		return &EndedError{id, r.EndReason}
-	}
-	ended, err := m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by})
-	if err == nil && len(ended) == 0 {
-		r, err = m.read(ctx, id)
-		if err == nil {
-			err = &EndedError{id, r.EndReason}
-		}
-	}
-	return err
+	return &EndedError{id, r.EndReason}
 }
 
 // RevokeOthers ends all sessions of the user but the one to keep, and returns how
@@ -246,13 +238,11 @@ func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
 	e.At = m.Now()
 	ended, err := m.store.End(ctx, e)
 	if err != nil {
-		m.feed.wake() // it may have happened all the same
+		m.feed.Ring() // it may have happened all the same
 		return nil, storeError("end sessions", err)
 	}
 	m.stored(ended...)
-	for _, r := range ended {
-		m.audit(ctx, "ended", r, e.By)
-	}
+	m.auditEnds(ctx, ended)
 	return ended, nil
 }
 
@@ -262,7 +252,15 @@ func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
 	if err != nil {
 		return nil, storeError("list sessions", err)
 	}
-	return m.live(records), nil
+	now := m.Now()
+	details := make([]Detail, 0, len(records))
+	for _, r := range records {
+		if m.policy.Check(r.Session, now) == "" { // it has not been swept yet
+			details = append(details, Detail{r.Session, r.Client})
+		}
+	}
+	slices.SortFunc(details, func(a, b Detail) int { return idler(b.Session, a.Session) })
+	return details, nil
 }
 
 // DirectoryChanged must be called after a change of the user's profile or
@@ -292,15 +290,12 @@ func (m *Manager) Touch(ctx context.Context, c Context) (Context, error) {
 	if gone < m.policy.WriteInterval {
 		return c, nil
 	}
-	act := Activity{c.Session.ID, now}
-	if gone > m.policy.Idle/10 {
-		if err := m.store.Touch(ctx, []Activity{act}); err != nil {
-			return c, storeError("store activity", err)
-		}
-	} else {
-		m.activity.add(act)
+	if gone <= m.policy.Idle/10 {
+		m.activity.Add(s.ID, now)
+	} else if err := m.store.Touch(ctx, []Activity{{s.ID, now}}); err != nil {
+		return c, storeError("store activity", err)
 	}
-	m.cache.touched(act.ID, now)
+	m.memory.Touched(s.ID, now)
 	return c.renewed(s.RenewedAt, now, m.policy), nil
 }
 

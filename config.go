@@ -1,13 +1,13 @@
 package session
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/vedfolnir/session/internal/settings"
 )
 
 // Config of a [Manager]. The zero value is right for most: every zero field
@@ -95,13 +95,27 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return e.Setting + " " + e.Problem }
 
-// setting is one line of the table that decides names, defaults and ranges.
-type setting struct {
-	path, env string
-	field     func(*Config) any // *time.Duration, *int, *LimitPolicy or disabled
-	standard  any
-	orNone    bool // 0 in the environment, and -1 in a Config, mean "none"
-	help      string
+// table decides the settings' names, defaults and ranges.
+var table = settings.Table[Config]{
+	settings.Duration("timeout.session_lifetime", "SESSION_LIFETIME_SECONDS", 48*time.Hour, func(c *Config) *time.Duration { return &c.Timeout.SessionLifetime }, "how long a session lasts since sign-in or the last refresh"),
+	settings.Duration("timeout.idle_timeout", "SESSION_IDLE_TIMEOUT_SECONDS", 24*time.Hour, func(c *Config) *time.Duration { return &c.Timeout.IdleTimeout }, "how long a session lasts without activity"),
+	settings.Duration("timeout.absolute_timeout", "SESSION_ABSOLUTE_TIMEOUT_SECONDS", 7*24*time.Hour, func(c *Config) *time.Duration { return &c.Timeout.AbsoluteTimeout }, "how long a session lasts at most, whatever happens"),
+	settings.Duration("timeout.warning_threshold", "SESSION_WARNING_THRESHOLD_SECONDS", 15*time.Minute, func(c *Config) *time.Duration { return &c.Timeout.WarningThreshold }, "how long before the end people are warned"),
+	settings.Duration("timeout.activity_write_interval", "SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS", time.Minute, func(c *Config) *time.Duration { return &c.Timeout.ActivityWriteInterval }, "activity is stored at most once in this time"),
+	settings.Duration("cleanup.cleanup_interval", "SESSION_CLEANUP_INTERVAL_SECONDS", 30*time.Minute, func(c *Config) *time.Duration { return &c.Cleanup.CleanupInterval }, "how often ended sessions are cleaned up"),
+	settings.Count("cleanup.batch_size", "SESSION_CLEANUP_BATCH_SIZE", 100, func(c *Config) *int { return &c.Cleanup.BatchSize }, "sessions to a transaction of the clean-up"),
+	settings.Duration("cleanup.retention", "SESSION_RETENTION_SECONDS", 7*24*time.Hour, func(c *Config) *time.Duration { return &c.Cleanup.Retention }, "how long an ended session can say why it ended"),
+	settings.Duration("sync.check_interval", "SESSION_SYNC_CHECK_INTERVAL_SECONDS", 2*time.Second, func(c *Config) *time.Duration { return &c.Sync.CheckInterval }, "how often a tab asks that cannot hold a stream"),
+	settings.Duration("sync.heartbeat_interval", "SESSION_HEARTBEAT_INTERVAL_SECONDS", 30*time.Second, func(c *Config) *time.Duration { return &c.Sync.HeartbeatInterval }, "how often tabs and streams say that they are there"),
+	settings.DurationOrNone("sync.lease", "SESSION_LEASE_SECONDS", 2*time.Second, func(c *Config) *time.Duration { return &c.Sync.Lease }, "how long a node may trust what it remembers; 0: every request asks the database"),
+	settings.CountOrNone("security.max_concurrent_per_user", "SESSION_MAX_CONCURRENT_PER_USER", 5, func(c *Config) *int { return &c.Security.MaxConcurrentPerUser }, "live sessions of one person; 0: any number"),
+	settings.Choice("security.limit_policy", "SESSION_LIMIT_POLICY", []string{string(EvictOldest), string(EvictIdlest), string(DenyNewest)}, func(c *Config) *string { return (*string)(&c.Security.LimitPolicy) }, "at that limit: oldest or idlest ends that session, deny refuses the sign-in"),
+	settings.CountOrNone("security.max_platform_switches_per_hour", "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR", 50, func(c *Config) *int { return &c.Security.MaxPlatformSwitchesPerHour }, "more are a signal in the security information; 0: none is"),
+	settings.Duration("security.rotation_overlap", "SESSION_ROTATION_OVERLAP_SECONDS", 10*time.Second, func(c *Config) *time.Duration { return &c.Security.RotationOverlap }, "how long the previous token stays good once the new one is used"),
+	settings.Switch("security.enable_fingerprinting", "SESSION_ENABLE_FINGERPRINTING", func(c *Config) *bool { return &c.Security.NoFingerprinting }, "keep a keyed hash of what the browser says of itself, to notice a change"),
+	settings.Switch("security.enable_audit_logging", "SESSION_ENABLE_AUDIT_LOGGING", func(c *Config) *bool { return &c.Security.NoAuditLogging }, "log what happens to sessions"),
+	settings.Switch("features.enable_cross_tab_sync", "SESSION_FEATURE_CROSS_TAB_SYNC", func(c *Config) *bool { return &c.Features.NoCrossTabSync }, "offer the event stream that tabs follow"),
+	settings.Switch("features.enable_background_cleanup", "SESSION_FEATURE_BACKGROUND_CLEANUP", func(c *Config) *bool { return &c.Features.NoBackgroundCleanup }, "clean up by itself"),
 }
 
 // Setting describes one setting of a [Config] to whoever lets people choose it.
@@ -114,144 +128,89 @@ type Setting struct {
 
 // Settings lists every setting that has a name in the environment.
 func Settings() []Setting {
-	list := make([]Setting, len(settings))
-	for i, s := range settings {
-		list[i] = Setting{Path: s.path, Env: s.env, Default: s.text(), Help: s.help}
+	list := make([]Setting, len(table))
+	for i, s := range table {
+		list[i] = Setting{Path: s.Path, Env: s.Env, Default: s.Default(), Help: s.Help}
 	}
 	return list
 }
 
-// text of the default.
-func (s setting) text() string {
-	switch v := s.standard.(type) {
-	case nil:
-		return "true" // a switch
-	case time.Duration:
-		return strconv.FormatFloat(v.Seconds(), 'f', -1, 64)
-	default:
-		return fmt.Sprint(v)
-	}
+// ConfigFromEnv reads the SESSION_* variables out of environ, which has the form
+// of os.Environ. Durations are seconds ("172800") or Go's ("48h"); a comment after
+// a value is passed over ("172800  # 48 hours"). What is not there stays zero, the
+// default. The error joins a [ConfigError] for every mistake; the warnings name
+// variables that look like a misspelt one.
+func ConfigFromEnv(environ []string) (c Config, warnings []string, err error) {
+	var found mistakes
+	warnings = table.FromEnv(&c, environ, "SESSION_", found.add)
+	_, contradictions := c.complete()
+	return c, warnings, errors.Join(errors.Join(found...), contradictions)
 }
 
-// disabled is a switch that is on by default, so that its zero value is right.
-type disabled struct{ off *bool }
+// MarshalJSON writes every setting under its name, durations in seconds. Keys are
+// left out.
+func (c Config) MarshalJSON() ([]byte, error) { return table.JSON(c) }
 
-var settings = []setting{
-	{"timeout.session_lifetime", "SESSION_LIFETIME_SECONDS", func(c *Config) any { return &c.Timeout.SessionLifetime }, 48 * time.Hour, false, "how long a session lasts since sign-in or the last refresh"},
-	{"timeout.idle_timeout", "SESSION_IDLE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.IdleTimeout }, 24 * time.Hour, false, "how long a session lasts without activity"},
-	{"timeout.absolute_timeout", "SESSION_ABSOLUTE_TIMEOUT_SECONDS", func(c *Config) any { return &c.Timeout.AbsoluteTimeout }, 7 * 24 * time.Hour, false, "how long a session lasts at most, whatever happens"},
-	{"timeout.warning_threshold", "SESSION_WARNING_THRESHOLD_SECONDS", func(c *Config) any { return &c.Timeout.WarningThreshold }, 15 * time.Minute, false, "how long before the end people are warned"},
-	{"timeout.activity_write_interval", "SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS", func(c *Config) any { return &c.Timeout.ActivityWriteInterval }, time.Minute, false, "activity is stored at most once in this time"},
-	{"cleanup.cleanup_interval", "SESSION_CLEANUP_INTERVAL_SECONDS", func(c *Config) any { return &c.Cleanup.CleanupInterval }, 30 * time.Minute, false, "how often ended sessions are cleaned up"},
-	{"cleanup.batch_size", "SESSION_CLEANUP_BATCH_SIZE", func(c *Config) any { return &c.Cleanup.BatchSize }, 100, false, "sessions to a transaction of the clean-up"},
-	{"cleanup.retention", "SESSION_RETENTION_SECONDS", func(c *Config) any { return &c.Cleanup.Retention }, 7 * 24 * time.Hour, false, "how long an ended session can say why it ended"},
-	{"sync.check_interval", "SESSION_SYNC_CHECK_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.CheckInterval }, 2 * time.Second, false, "how often a tab asks that cannot hold a stream"},
-	{"sync.heartbeat_interval", "SESSION_HEARTBEAT_INTERVAL_SECONDS", func(c *Config) any { return &c.Sync.HeartbeatInterval }, 30 * time.Second, false, "how often tabs and streams say that they are there"},
-	{"sync.lease", "SESSION_LEASE_SECONDS", func(c *Config) any { return &c.Sync.Lease }, 2 * time.Second, true, "how long a node may trust what it remembers; 0: every request asks the database"},
-	{"security.max_concurrent_per_user", "SESSION_MAX_CONCURRENT_PER_USER", func(c *Config) any { return &c.Security.MaxConcurrentPerUser }, 5, true, "live sessions of one person; 0: any number"},
-	{"security.limit_policy", "SESSION_LIMIT_POLICY", func(c *Config) any { return &c.Security.LimitPolicy }, EvictOldest, false, "at that limit: oldest or idlest ends that session, deny refuses the sign-in"},
-	{"security.max_platform_switches_per_hour", "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR", func(c *Config) any { return &c.Security.MaxPlatformSwitchesPerHour }, 50, true, "more are a signal in the security information; 0: none is"},
-	{"security.rotation_overlap", "SESSION_ROTATION_OVERLAP_SECONDS", func(c *Config) any { return &c.Security.RotationOverlap }, 10 * time.Second, false, "how long the previous token stays good once the new one is used"},
-	{"security.enable_fingerprinting", "SESSION_ENABLE_FINGERPRINTING", func(c *Config) any { return disabled{&c.Security.NoFingerprinting} }, nil, false, "keep a keyed hash of what the browser says of itself, to notice a change"},
-	{"security.enable_audit_logging", "SESSION_ENABLE_AUDIT_LOGGING", func(c *Config) any { return disabled{&c.Security.NoAuditLogging} }, nil, false, "log what happens to sessions"},
-	{"features.enable_cross_tab_sync", "SESSION_FEATURE_CROSS_TAB_SYNC", func(c *Config) any { return disabled{&c.Features.NoCrossTabSync} }, nil, false, "offer the event stream that tabs follow"},
-	{"features.enable_background_cleanup", "SESSION_FEATURE_BACKGROUND_CLEANUP", func(c *Config) any { return disabled{&c.Features.NoBackgroundCleanup} }, nil, false, "clean up by itself"},
-}
+// mistakes are ConfigErrors.
+type mistakes []error
 
-func (s setting) String() string { return s.path + " (" + s.env + ")" }
+func (m *mistakes) add(setting, problem string) { *m = append(*m, &ConfigError{setting, problem}) }
 
 // complete checks c and fills in the defaults. The error joins a [ConfigError]
 // for every mistake.
 func (c Config) complete() (Config, error) {
 	given := c
-	var errs []error
-	for _, s := range settings {
-		if problem := s.complete(&c); problem != "" {
-			errs = append(errs, &ConfigError{s.String(), problem})
-		}
-	}
+	var found mistakes
+	table.Complete(&c, found.add)
 	for i, key := range c.Security.Keys {
 		if len(key) < 32 {
-			errs = append(errs, &ConfigError{fmt.Sprintf("security.keys[%d]", i), fmt.Sprintf("has %d bytes: give at least 32 random ones", len(key))})
+			found.add(fmt.Sprintf("security.keys[%d]", i), fmt.Sprintf("has %d bytes: give at least 32 random ones", len(key)))
 		}
 	}
 	if c.DirectoryTTL < 0 {
-		errs = append(errs, &ConfigError{"DirectoryTTL", "is negative: leave it 0 for 1 minute"})
+		found.add("DirectoryTTL", "is negative: leave it 0 for 1 minute")
 	}
-	errs = append(errs, c.fit(given)...)
-	if c.DirectoryTTL == 0 {
-		c.DirectoryTTL = time.Minute
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.fit(given, &found)
+	c.DirectoryTTL = cmp.Or(c.DirectoryTTL, time.Minute)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Audit == nil {
 		c.Audit = LogAudit(c.Logger)
 	}
-	return c, errors.Join(errs...)
-}
-
-// complete one setting; the result says what is wrong with it.
-func (s setting) complete(c *Config) (problem string) {
-	switch p := s.field(c).(type) {
-	case *time.Duration:
-		if *p == 0 {
-			*p = s.standard.(time.Duration)
-		} else if *p < 0 && (!s.orNone || *p != -1) {
-			return fmt.Sprintf("is %v: give a positive duration, or leave it out for %v", *p, s.standard)
-		}
-	case *int:
-		if *p == 0 {
-			*p = s.standard.(int)
-		} else if *p < 0 && (!s.orNone || *p != -1) {
-			return fmt.Sprintf("is %d: give a positive number, or leave it out for %v", *p, s.standard)
-		}
-	case *LimitPolicy:
-		switch *p {
-		case "":
-			*p = s.standard.(LimitPolicy)
-		case EvictOldest, EvictIdlest, DenyNewest:
-		default:
-			return fmt.Sprintf("is %q: give oldest, idlest or deny", *p)
-		}
-	}
-	return ""
+	return c, errors.Join(found...)
 }
 
 // fit reports what was given and contradicts the rest, and lets defaults give way
 // to what was given.
-func (c *Config) fit(given Config) (errs []error) {
+func (c *Config) fit(given Config, found *mistakes) {
 	t := &c.Timeout
 	shortest := min(t.IdleTimeout, t.SessionLifetime, t.AbsoluteTimeout)
 	if shortest <= 0 {
-		return nil // reported already
+		return // reported already
 	}
-	contradiction := func(name, problem string, args ...any) {
-		errs = append(errs, &ConfigError{name, fmt.Sprintf(problem, args...)})
+	refuse := func(when bool, setting, problem string, args ...any) {
+		if when {
+			found.add(setting, fmt.Sprintf(problem, args...))
+		}
 	}
-	if t.SessionLifetime > t.AbsoluteTimeout {
-		contradiction("timeout.session_lifetime (SESSION_LIFETIME_SECONDS)", "is %v, longer than timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS), %v: shorten the one or lengthen the other", t.SessionLifetime, t.AbsoluteTimeout)
-	}
-	if given.Timeout.IdleTimeout > t.SessionLifetime {
-		contradiction("timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)", "is %v, longer than timeout.session_lifetime (SESSION_LIFETIME_SECONDS), %v, and would never matter: shorten the one or lengthen the other", t.IdleTimeout, t.SessionLifetime)
-	}
-	if given.Timeout.WarningThreshold >= shortest {
-		contradiction("timeout.warning_threshold (SESSION_WARNING_THRESHOLD_SECONDS)", "is %v, but a session may last only %v: choose less", t.WarningThreshold, shortest)
-	} else if t.WarningThreshold >= shortest {
+	refuse(t.SessionLifetime > t.AbsoluteTimeout, "timeout.session_lifetime (SESSION_LIFETIME_SECONDS)",
+		"is %v, longer than timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS), %v: shorten the one or lengthen the other", t.SessionLifetime, t.AbsoluteTimeout)
+	refuse(given.Timeout.IdleTimeout > t.SessionLifetime, "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)",
+		"is %v, longer than timeout.session_lifetime (SESSION_LIFETIME_SECONDS), %v, and would never matter: shorten the one or lengthen the other", t.IdleTimeout, t.SessionLifetime)
+	refuse(given.Timeout.WarningThreshold >= shortest, "timeout.warning_threshold (SESSION_WARNING_THRESHOLD_SECONDS)",
+		"is %v, but a session may last only %v: choose less", t.WarningThreshold, shortest)
+	refuse(given.Timeout.ActivityWriteInterval >= t.IdleTimeout, "timeout.activity_write_interval (SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS)",
+		"is %v, not less than timeout.idle_timeout, %v: a tenth of that or less is good", t.ActivityWriteInterval, t.IdleTimeout)
+	refuse(given.Sync.HeartbeatInterval >= t.IdleTimeout, "sync.heartbeat_interval (SESSION_HEARTBEAT_INTERVAL_SECONDS)",
+		"is %v, not less than timeout.idle_timeout, %v: people at work would be signed out", c.Sync.HeartbeatInterval, t.IdleTimeout)
+	if given.Timeout.WarningThreshold == 0 && t.WarningThreshold >= shortest {
 		t.WarningThreshold = shortest / 4
 	}
-	if given.Timeout.ActivityWriteInterval >= t.IdleTimeout {
-		contradiction("timeout.activity_write_interval (SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS)", "is %v, not less than timeout.idle_timeout, %v: a tenth of that or less is good", t.ActivityWriteInterval, t.IdleTimeout)
-	} else if given.Timeout.ActivityWriteInterval == 0 {
+	if given.Timeout.ActivityWriteInterval == 0 {
 		t.ActivityWriteInterval = min(t.ActivityWriteInterval, t.IdleTimeout/10)
 	}
-	if given.Sync.HeartbeatInterval >= t.IdleTimeout {
-		contradiction("sync.heartbeat_interval (SESSION_HEARTBEAT_INTERVAL_SECONDS)", "is %v, not less than timeout.idle_timeout, %v: people at work would be signed out", c.Sync.HeartbeatInterval, t.IdleTimeout)
-	}
-	return errs
 }
 
 func (c Config) policy() Policy {
@@ -260,27 +219,4 @@ func (c Config) policy() Policy {
 		Lifetime: c.Timeout.SessionLifetime, Absolute: c.Timeout.AbsoluteTimeout,
 		Overlap: c.Security.RotationOverlap,
 	}
-}
-
-// MarshalJSON writes every setting under its name, durations in seconds. Keys are
-// left out.
-func (c Config) MarshalJSON() ([]byte, error) {
-	groups := map[string]map[string]any{}
-	for _, s := range settings {
-		group, name, _ := strings.Cut(s.path, ".")
-		if groups[group] == nil {
-			groups[group] = map[string]any{}
-		}
-		switch p := s.field(&c).(type) {
-		case *time.Duration:
-			groups[group][name] = max(0, p.Seconds())
-		case *int:
-			groups[group][name] = max(0, *p)
-		case *LimitPolicy:
-			groups[group][name] = *p
-		case disabled:
-			groups[group][name] = !*p.off
-		}
-	}
-	return json.Marshal(groups)
 }

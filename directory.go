@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -73,10 +74,9 @@ func (trusting) Person(_ context.Context, id UserID) (Person, error) {
 // platform returns the one with that id, and for an empty id the default one:
 // the one marked so, if any.
 func (p Person) platform(id PlatformID) (Platform, bool) {
-	for _, pl := range p.Platforms {
-		if pl.ID == id || id == "" && pl.IsDefault {
-			return pl, true
-		}
+	i := slices.IndexFunc(p.Platforms, func(pl Platform) bool { return pl.ID == id || id == "" && pl.IsDefault })
+	if i < 0 {
+		return Platform{}, false
 	}
-	return Platform{}, false
+	return p.Platforms[i], true
 }

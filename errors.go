@@ -3,6 +3,9 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/vedfolnir/session/internal/handle"
 )
 
 // The sentinels: each is a decision for the caller. Everything else is wrapped
@@ -22,7 +25,7 @@ var (
 	// [DenyNewest].
 	ErrLimit = errors.New("the user has reached the limit of concurrent sessions: end one first")
 	// ErrMalformed: the text is no token, handle or CSRF token at all.
-	ErrMalformed = errors.New("malformed token or handle")
+	ErrMalformed = handle.ErrMalformed
 	// ErrUnavailable: the store or the directory did not answer. It never means
 	// that there is no session: keep the cookie and try again.
 	ErrUnavailable = errors.New("unavailable: keep the cookie and try again")
@@ -64,17 +67,10 @@ func Ended(err error) (Reason, bool) {
 // storeError wraps what a store or directory returned, unless it is one of the
 // answers that a caller decides on.
 func storeError(op string, err error) error {
-	var ended *EndedError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &ended):
+	answers := []error{ErrNotFound, ErrUnknownUser, ErrPlatform, ErrConflict, ErrLimit, ErrClosed, errors.ErrUnsupported}
+	_, ended := Ended(err)
+	if err == nil || ended || slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) }) {
 		return err
-	}
-	for _, known := range []error{ErrNotFound, ErrUnknownUser, ErrPlatform, ErrConflict, ErrLimit, ErrClosed, errors.ErrUnsupported} {
-		if errors.Is(err, known) {
-			return err
-		}
 	}
 	return &StoreError{Op: op, Err: err}
 }

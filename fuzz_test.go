@@ -16,18 +16,20 @@ func FuzzUserAgent(f *testing.F) {
 	f.Add("Firefox/1\u2028<script>alert(1)</script>\r\n\x1b[31m")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, agent string) {
-		name := session.DeviceName(agent)
+		name := deviceName(agent)
 		if name == "" || len(name) > 40 || !utf8.ValidString(name) || strings.ContainsAny(name, "<>\"'&\r\n\x1b\u2028/;") {
 			t.Errorf("%q is called %q", agent, name)
 		}
 		// An update of the browser is no other device.
-		if again := session.DeviceName(strings.Map(func(r rune) rune {
+		if again := deviceName(strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '8' {
 				return r + 1
 			}
 			return r
-		}, strings.ToValidUTF8(agent, ""))); again != session.DeviceName(strings.ToValidUTF8(agent, "")) {
+		}, strings.ToValidUTF8(agent, ""))); again != deviceName(strings.ToValidUTF8(agent, "")) {
 			t.Errorf("%q is called %q, and after an update %q", agent, name, again)
 		}
 	})
 }
+
+func deviceName(agent string) string { return session.Client{UserAgent: agent}.Device() }

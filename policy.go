@@ -2,7 +2,6 @@ package session
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -36,6 +35,14 @@ func (p Policy) Check(s Session, now time.Time) Reason {
 	return p.Cutoffs(now).Reason(s)
 }
 
+// refuse is Check as an error.
+func (p Policy) refuse(s Session, now time.Time) error {
+	if reason := p.Check(s, now); reason != "" {
+		return &EndedError{s.ID, reason}
+	}
+	return nil
+}
+
 // Deadlines are the instants at which a session ends by itself.
 type Deadlines struct{ Idle, Lifetime, Absolute time.Time }
 
@@ -49,17 +56,12 @@ func (p Policy) Deadlines(s Session) Deadlines {
 }
 
 // Expiry is the deadline that no activity moves.
-func (d Deadlines) Expiry() time.Time { return earlier(d.Lifetime, d.Absolute) }
+func (d Deadlines) Expiry() time.Time { return earliest(d.Lifetime, d.Absolute) }
 
 // First is the earliest deadline of all.
-func (d Deadlines) First() time.Time { return earlier(d.Idle, d.Expiry()) }
+func (d Deadlines) First() time.Time { return earliest(d.Idle, d.Lifetime, d.Absolute) }
 
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
+func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
 // Cutoffs are the policy's deadlines turned round, so that a store can select by
 // them: a session is past one if its own time is at or before it. The zero value
@@ -111,55 +113,19 @@ func (c Creation) Plan(live []Record) ([]Doomed, error) {
 	if c.Policy == DenyNewest {
 		return nil, ErrLimit
 	}
-	slices.SortFunc(counted, func(a, b Record) int {
-		if c.Policy == EvictIdlest {
-			return cmp.Or(a.LastActivity.Compare(b.LastActivity), a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
-		}
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
-	})
+	first := older
+	if c.Policy == EvictIdlest {
+		first = idler
+	}
+	slices.SortFunc(counted, func(a, b Record) int { return first(a.Session, b.Session) })
 	for _, r := range counted[:surplus] {
 		doomed = append(doomed, Doomed{r.ID, EvictedByLimit})
 	}
 	return doomed, nil
 }
 
-// standing is how a presented secret relates to a session's.
-type standing int
-
-const (
-	unknownSecret standing = iota
-	currentSecret
-	unconfirmedSecret // current, presented for the first time since the rotation
-	previousSecret    // still good
-	replayedSecret    // the previous one, after its overlap
-)
-
-// standing compares in constant time. Only an exact match of the kept previous
-// secret is a replay; the handle is public, so any other wrong one means nothing.
-func (p Policy) standing(k secrets, presented SecretHash, now time.Time) standing {
-	switch {
-	case k.current.equal(presented):
-		if k.previous != (SecretHash{}) && k.firstUsed.IsZero() {
-			return unconfirmedSecret
-		}
-		return currentSecret
-	case !k.previous.equal(presented) || presented == (SecretHash{}):
-		return unknownSecret
-	case k.firstUsed.IsZero() || now.Before(k.firstUsed.Add(p.Overlap)):
-		return previousSecret
-	}
-	return replayedSecret
+func older(a, b Session) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
 }
 
-// secrets is what a record or a snapshot knows of the tokens.
-type secrets struct {
-	current, previous SecretHash
-	firstUsed         time.Time
-}
-
-func (r Record) secrets() secrets { return secrets{r.Secret, r.Previous, r.FirstUsed} }
-
-// String is for logs.
-func (p Policy) String() string {
-	return fmt.Sprintf("idle %v + %v, lifetime %v, absolute %v", p.Idle, p.WriteInterval, p.Lifetime, p.Absolute)
-}
+func idler(a, b Session) int { return cmp.Or(a.LastActivity.Compare(b.LastActivity), older(a, b)) }

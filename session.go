@@ -1,9 +1,10 @@
 package session
 
 import (
-	"fmt"
-	"strings"
 	"time"
+
+	"github.com/vedfolnir/session/internal/client"
+	"github.com/vedfolnir/session/internal/clientview"
 )
 
 // UserID names a person: opaque to this package, at most [MaxIDLength] bytes and
@@ -16,6 +17,21 @@ type PlatformID string
 
 // MaxIDLength bounds a UserID and a PlatformID, in bytes.
 const MaxIDLength = 128
+
+// MarshalJSON writes a canonical decimal up to 2^53-1 as a number, anything else
+// as a string.
+func (id UserID) MarshalJSON() ([]byte, error) { return clientview.ID(id).MarshalJSON() }
+
+// MarshalJSON writes the id as [UserID.MarshalJSON] does.
+func (id PlatformID) MarshalJSON() ([]byte, error) { return clientview.ID(id).MarshalJSON() }
+
+// UnmarshalJSON accepts a string or a number as MarshalJSON writes it.
+func (id *UserID) UnmarshalJSON(text []byte) error { return clientview.ParseID(text, (*string)(id)) }
+
+// UnmarshalJSON accepts a string or a number as MarshalJSON writes it.
+func (id *PlatformID) UnmarshalJSON(text []byte) error {
+	return clientview.ParseID(text, (*string)(id))
+}
 
 // Session is one signed-in client of one person, as the store holds it. Times
 // are UTC with microseconds. There is no key/value bag: an application's data
@@ -69,17 +85,8 @@ type Client struct {
 	Language  string `json:"-"` // Accept-Language
 }
 
-// storable keeps what a stranger sent within what every database takes: valid
-// UTF-8 without NUL, and not endless.
-func (c Client) storable() Client {
-	for _, s := range []*string{&c.UserAgent, &c.IPAddress, &c.Language} {
-		if len(*s) > 512 {
-			*s = (*s)[:512]
-		}
-		*s = strings.ReplaceAll(strings.ToValidUTF8(*s, ""), "\x00", "")
-	}
-	return c
-}
+// Device describes the program for a person: "Firefox on Linux".
+func (c Client) Device() string { return client.Device(c.UserAgent) }
 
 // Record is a session with all that only stores and the manager may see.
 type Record struct {
@@ -120,11 +127,11 @@ type Stamp struct {
 // String returns "epoch.version.rev".
 func (s Stamp) String() string { return string(s.Append(nil)) }
 
+// Append appends the text of [Stamp.String].
+func (s Stamp) Append(dst []byte) []byte { return clientview.Stamp(s).Append(dst) }
+
 // ParseStamp reads the text of [Stamp.String], or returns [ErrMalformed].
 func ParseStamp(text string) (Stamp, error) {
-	var s Stamp
-	if _, err := fmt.Sscanf(text, "%d.%d.%d", &s.Epoch, &s.Version, &s.Rev); err != nil || s.String() != text {
-		return Stamp{}, ErrMalformed
-	}
-	return s, nil
+	s, err := clientview.ParseStamp(text)
+	return Stamp(s), err
 }

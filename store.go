@@ -75,8 +75,8 @@ type Store interface {
 	// End locks the user's row, ends the sessions that e names and that have not
 	// ended, raises their versions by one, and the user's rev by one if there were
 	// any or if e raises the epoch of sign-ins (which alone is a change of the
-	// user's row in the feed). It returns the records it ended,
-	// and an empty slice if there were none, which is no error.
+	// user's row in the feed). It returns the records it ended, and an empty slice
+	// if there were none, which is no error.
 	End(ctx context.Context, e Ending) ([]Record, error)
 
 	// Expire ends up to x.Limit sessions that are past a cutoff, each with the
@@ -95,11 +95,10 @@ type Store interface {
 
 	// Changes returns all that was committed after the cursor and before the call,
 	// oldest first, each change at least once and in an order that keeps that of
-	// every session. A
-	// late commit never slips under a returned cursor. Cursor 0 asks for the
-	// present end of the feed and returns no changes. A store keeps at least the
-	// last ten thousand changes; a cursor from before that, or one it cannot
-	// place, sets Gap.
+	// every session. A late commit never slips under a returned cursor. Cursor 0
+	// asks for the present end of the feed and returns no changes. A store keeps
+	// at least the last ten thousand changes; a cursor from before that, or one it
+	// cannot place, sets Gap.
 	Changes(ctx context.Context, after uint64) (Feed, error)
 
 	// Close releases what the store holds; it may be called twice. Changes that

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/vedfolnir/session/internal/client"
+	"github.com/vedfolnir/session/internal/clientview"
 )
 
 // Context is a live session with its user and platform, as one request sees it.
@@ -92,25 +94,11 @@ func (c *Context) Deadlines() Deadlines { return c.deadlines }
 // "user", "platform", "session" and "stamp" of a JSON object, without its braces.
 // The platform is the session's active one.
 func (c *Context) AppendClientView(dst []byte) []byte {
-	dst = append(append(dst, `"user":`...), c.profile.user...)
-	dst = append(append(dst, `,"platform":`...), c.activePlatform()...)
-	dst = append(dst, `,"session":{"session_id":"`...)
-	dst, _ = c.Session.ID.AppendText(dst)
-	dst = appendTime(append(dst, `","created_at":`...), c.Session.CreatedAt)
-	dst = appendTime(append(dst, `,"last_activity":`...), c.Session.LastActivity)
-	dst = appendTime(append(dst, `,"expires_at":`...), c.deadlines.Expiry())
-	dst = appendTime(append(dst, `,"idle_expires_at":`...), c.deadlines.Idle)
-	dst = strconv.AppendUint(append(dst, `,"version":`...), c.Session.Version, 10)
-	return append(c.stamp.Append(append(dst, `},"stamp":"`...)), '"')
-}
-
-func (c *Context) activePlatform() []byte {
-	for i, p := range c.profile.person.Platforms {
-		if p.ID == c.Session.PlatformID {
-			return c.profile.platforms[i]
-		}
-	}
-	return []byte("null")
+	s := &c.Session
+	return c.profile.view.Append(dst, clientview.Session{
+		ID: s.ID, Platform: string(s.PlatformID), Version: s.Version, Created: s.CreatedAt, Activity: s.LastActivity,
+		Expires: c.deadlines.Expiry(), IdleExpires: c.deadlines.Idle,
+	}, clientview.Stamp(c.stamp))
 }
 
 // ClientView is the whole object of [Context.AppendClientView]. (The
@@ -128,15 +116,7 @@ func (c *Context) MarshalJSON() ([]byte, error) {
 	if !c.SignedIn() {
 		return []byte("null"), nil
 	}
-	platform := c.Platform()
-	connection, name, info := json.RawMessage("null"), json.RawMessage("null"), c.activePlatform()
-	if platform.ID != "" {
-		connection, name = appendOpaque(nil, string(platform.ID)), appendString(nil, platform.Name)
-		info = c.profile.platforms[slices.Index(c.profile.person.Platforms, platform)]
-	}
-	return appendObject(nil, "session_id", c.Session.ID, "user_id", c.Session.UserID,
-		"platform_connection_id", connection, "platform_name", name,
-		"platform_info", json.RawMessage(info), "user_info", json.RawMessage(c.profile.user)), nil
+	return c.profile.view.Context(c.Session.ID, string(c.Session.UserID), string(c.Platform().ID), string(c.Session.PlatformID)), nil
 }
 
 // SecurityInfo is what is remarkable about a session.
@@ -151,21 +131,18 @@ type SecurityInfo struct {
 	LastActivity        time.Time `json:"last_activity"`
 }
 
-// SecurityInfo compares client with the one that signed in, and looks at how
+// SecurityInfo compares seen with the one that signed in, and looks at how
 // often the platform was switched. It detects; it ends nothing. The errors are
 // those of Get.
-func (m *Manager) SecurityInfo(ctx context.Context, id ID, client Client) (SecurityInfo, error) {
-	r, err := m.read(ctx, id)
+func (m *Manager) SecurityInfo(ctx context.Context, id ID, seen Client) (SecurityInfo, error) {
+	now := m.Now()
+	r, err := m.readAlive(ctx, id, now)
 	if err != nil {
 		return SecurityInfo{}, err
 	}
-	now := m.Now()
-	if reason := m.policy.Check(r.Session, now); reason != "" {
-		return SecurityInfo{}, &EndedError{id, reason}
-	}
 	signals := []string{}
 	if !m.config.Security.NoFingerprinting && r.Fingerprint != "" {
-		signals = append(signals, fingerprintChanges(m.marks, r.Fingerprint, client)...)
+		signals = append(signals, client.Info(seen).Changes(r.Fingerprint, m.marks)...)
 	}
 	if limit := m.config.Security.MaxPlatformSwitchesPerHour; limit > 0 && r.Switches > limit && now.Sub(r.SwitchesSince) < time.Hour {
 		signals = append(signals, "many_platform_switches")
@@ -197,18 +174,13 @@ func (m *Manager) Metrics(ctx context.Context) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, storeError("count sessions", err)
 	}
-	return Metrics{SessionMetrics{ActiveSessions: active, Snapshots: m.cache.size(), Subscriptions: m.watchers.size()}}, nil
+	return Metrics{SessionMetrics{ActiveSessions: active, Snapshots: m.memory.Len(), Subscriptions: m.watchers.Len()}}, nil
 }
 
-// Summary is Metrics in a sentence, for a person at a terminal.
-func (m *Manager) Summary(ctx context.Context) (string, error) {
-	metrics, err := m.Metrics(ctx)
-	if err != nil {
-		return "", err
-	}
-	s := metrics.Sessions
-	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions (%v).",
-		s.ActiveSessions, s.Snapshots, s.Subscriptions, m.policy), nil
+// String is a sentence for a person at a terminal.
+func (m SessionMetrics) String() string {
+	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions.",
+		m.ActiveSessions, m.Snapshots, m.Subscriptions)
 }
 
 var errNoPool = fmt.Errorf("session: this store has no pool of connections: %w", errors.ErrUnsupported)

@@ -1,12 +1,12 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
+
+	"github.com/vedfolnir/session/internal/wake"
 )
 
 // Bus wakes the managers of other nodes when the store's feed has grown. It is a
@@ -46,7 +46,7 @@ type Subscription struct {
 	m        *Manager
 	id       ID
 	user     UserID
-	woken    chan struct{}
+	bell     wake.Bell
 	seen     Context
 	after    Stamp
 	warned   time.Time
@@ -64,13 +64,13 @@ func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscript
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{m: m, id: id, user: c.Session.UserID, woken: make(chan struct{}, 1), after: after}
-	m.watchers.add(s)
+	s := &Subscription{m: m, id: id, user: c.Session.UserID, bell: wake.NewBell(), after: after}
+	m.watchers.Add(s.user, s.bell)
 	return s, nil
 }
 
 // Close ends the subscription; it may be called twice.
-func (s *Subscription) Close() { s.m.watchers.remove(s) }
+func (s *Subscription) Close() { s.m.watchers.Remove(s.user, s.bell) }
 
 // Next waits for the next event. Errors: io.EOF after SessionEnded, [ErrClosed]
 // when the manager drains or closes, ctx's own. While the store is unavailable it waits.
@@ -91,16 +91,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 				return e, nil
 			}
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-s.woken:
-		case <-timer.C:
-		case <-s.m.following.Done():
-		case <-ctx.Done():
-			timer.Stop()
-			return Event{}, ctx.Err()
+		if err := s.bell.Wait(ctx, wait, s.m.following.Done()); err != nil {
+			return Event{}, err
 		}
-		timer.Stop()
 	}
 	return Event{}, io.EOF
 }
@@ -116,7 +109,7 @@ func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
 		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
 	case c.Session.PlatformID != last.Session.PlatformID:
 		return Event{ID: s.id, Kind: PlatformSwitched, Context: c}, 0
-	case c.stamp.Epoch != last.stamp.Epoch, c.stamp.Version != last.stamp.Version, !c.profile.equal(last.profile):
+	case c.stamp.Epoch != last.stamp.Epoch, c.stamp.Version != last.stamp.Version, !c.profile.view.Equal(last.profile.view):
 		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
 	case c.stamp.Rev != last.stamp.Rev:
 		return Event{ID: s.id, Kind: SessionsChanged, Context: c}, 0
@@ -131,85 +124,4 @@ func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
 		return Event{ID: s.id, Kind: SessionExpiring, Context: c, Deadline: deadline, CanExtend: deadline.Before(c.deadlines.Absolute)}, 0
 	}
 	return Event{}, max(left, time.Millisecond)
-}
-
-func (p *profile) equal(other *profile) bool {
-	if p == other {
-		return true
-	}
-	if !bytes.Equal(p.user, other.user) || len(p.platforms) != len(other.platforms) {
-		return false
-	}
-	for i := range p.platforms {
-		if !bytes.Equal(p.platforms[i], other.platforms[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// watchers are the open subscriptions. They are told only that something became
-// of their user: what it was, each finds out by looking, so that none can fall
-// behind.
-type watchers struct {
-	mu     sync.RWMutex
-	byUser map[UserID]map[*Subscription]struct{}
-	count  int
-}
-
-func (w *watchers) add(s *Subscription) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.byUser == nil {
-		w.byUser = map[UserID]map[*Subscription]struct{}{}
-	}
-	if w.byUser[s.user] == nil {
-		w.byUser[s.user] = map[*Subscription]struct{}{}
-	}
-	w.byUser[s.user][s] = struct{}{}
-	w.count++
-}
-
-func (w *watchers) remove(s *Subscription) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, ok := w.byUser[s.user][s]; !ok {
-		return
-	}
-	delete(w.byUser[s.user], s)
-	if len(w.byUser[s.user]) == 0 {
-		delete(w.byUser, s.user)
-	}
-	w.count--
-}
-
-func (w *watchers) wake(user UserID) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for s := range w.byUser[user] {
-		s.wake()
-	}
-}
-
-func (w *watchers) wakeAll() {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, subscriptions := range w.byUser {
-		for s := range subscriptions {
-			s.wake()
-		}
-	}
-}
-
-func (w *watchers) size() int {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.count
-}
-
-func (s *Subscription) wake() {
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
 }

@@ -290,7 +290,7 @@ func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
 			"session_id": s.ID, "is_current": s.ID == c.session.Session.ID,
 			"created_at": timestamp(s.CreatedAt), "last_activity": timestamp(s.LastActivity),
 			"expires_at": timestamp(h.m.Policy().Deadlines(s.Session).Expiry()),
-			"ip_address": s.Client.IPAddress, "user_agent": s.Client.UserAgent, "device": session.DeviceName(s.Client.UserAgent),
+			"ip_address": s.Client.IPAddress, "user_agent": s.Client.UserAgent, "device": s.Client.Device(),
 			"platform": platform,
 		})
 	}

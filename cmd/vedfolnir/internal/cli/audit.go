@@ -32,7 +32,7 @@ func auditRow(l audit.View) []string {
 	}
 	device := ""
 	if l.UserAgent != "" {
-		device = session.DeviceName(l.UserAgent)
+		device = session.Client{UserAgent: l.UserAgent}.Device()
 	}
 	return []string{l.At.Local().Format("2006-01-02 15:04:05"), l.Action, string(l.UserID), string(l.PlatformID), string(l.Reason), l.By, id, l.IPAddress, device}
 }

@@ -37,7 +37,7 @@ func (d *database) row(s session.Session, client session.Client, username string
 	deadlines := d.sessions.Policy().Deadlines(s)
 	r := sessionRow{
 		ID: s.ID, UserID: s.UserID, Username: username, PlatformID: s.PlatformID,
-		Device: session.DeviceName(client.UserAgent), UserAgent: client.UserAgent, IPAddress: client.IPAddress,
+		Device: client.Device(), UserAgent: client.UserAgent, IPAddress: client.IPAddress,
 		CreatedAt: s.CreatedAt, LastActivity: s.LastActivity, IdleEnd: deadlines.Idle, End: deadlines.Expiry(),
 		EndReason: s.EndReason, EndedBy: s.EndedBy,
 	}

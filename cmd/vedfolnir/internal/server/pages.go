@@ -80,7 +80,7 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 		SignedIn: ui.At(c.Session.CreatedAt, now), Idle: ui.At(deadlines.Idle, now), Expiry: ui.At(deadlines.Expiry(), now),
 	}
 	for _, s := range sessions {
-		device := session.DeviceName(s.Client.UserAgent)
+		device := s.Client.Device()
 		page.Devices = append(page.Devices, ui.Device{
 			ID: s.ID.String(), Name: device, Mobile: mobile(device), Address: s.Client.IPAddress, Platform: names[s.PlatformID],
 			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,

@@ -1,79 +1,74 @@
-package session
+package memory
 
 import (
 	"sync"
 	"time"
+
+	"github.com/vedfolnir/session/internal/handle"
+	"github.com/vedfolnir/session/internal/rotation"
 )
 
-// cache holds snapshots of live sessions, and what the directory said of their
-// users. It is sharded by the handle's first byte, a hash of the user, so that a
-// session and its user are found under one lock.
-type cache struct{ shards [64]shard }
+// snapshots hold live sessions, and a P for each of their users. They are sharded
+// by the handle's first byte, a hash of the user, so that a session and its user
+// are found under one lock. The zero value is ready for use.
+type snapshots[P Profile] struct{ shards [64]shard[P] }
 
 // maxSnapshots bounds a shard: a million sessions in all, about 150 MB. Past it
 // an arbitrary one makes way.
 const maxSnapshots = 1 << 20 / 64
 
-type shard struct {
+type shard[P Profile] struct {
 	mu       sync.RWMutex
-	sessions map[ID]snapshot
-	users    []userSlot
-	slots    map[UserID]uint32 // index into users
+	sessions map[[16]byte]snapshot
+	users    []userSlot[P]
+	slots    map[string]uint32 // index into users
 	free     []uint32
 }
 
 // snapshot has no pointers, so that the garbage collector passes over a million
 // of them, and at most 128 bytes, so that a map holds it in place.
 type snapshot struct {
-	secret, previous                                     SecretHash
+	secret, previous                                     [32]byte
 	created, renewed, authenticated, activity, firstUsed int64 // Unix microseconds; 0: zero
 	version                                              uint64
 	user, platform                                       uint32 // index into users, and into the user's platforms
 }
 
 // userSlot lives as long as one of its user's snapshots.
-type userSlot struct {
-	id        UserID
+type userSlot[P Profile] struct {
+	id        string
 	sessions  int
 	rev       uint64
-	platforms []PlatformID
-	profile   *profile // nil: not read, or dropped
+	platforms []string
+	profile   P // the zero value: not read, or dropped
 }
 
-// found is what a snapshot or a record says of a live session.
-type found struct {
-	Session
-	secrets
-	rev     uint64
-	profile *profile
-}
+func (c *snapshots[P]) of(id [16]byte) *shard[P]     { return &c.shards[id[0]%64] }
+func (c *snapshots[P]) ofUser(user string) *shard[P] { return &c.shards[handle.Shard(user)[0]%64] }
 
-func (c *cache) of(id ID) *shard         { return &c.shards[id[0]%64] }
-func (c *cache) ofUser(id UserID) *shard { return &c.shards[shardOf(id)[0]%64] }
-
-func (c *cache) get(id ID) (found, bool) {
+// get writes what is remembered to where it is wanted: this is the way most
+// requests go, and a Session is large.
+func (c *snapshots[P]) get(id [16]byte, into *Session) (profile P, ok bool) {
 	s := c.of(id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	snap, ok := s.sessions[id]
 	if !ok {
-		return found{}, false
+		return profile, false
 	}
 	user := &s.users[snap.user]
-	return found{
-		Session: Session{
-			ID: id, UserID: user.id, PlatformID: user.platforms[snap.platform], Version: snap.version,
-			CreatedAt: fromMicros(snap.created), RenewedAt: fromMicros(snap.renewed),
-			AuthenticatedAt: fromMicros(snap.authenticated), LastActivity: fromMicros(snap.activity),
-		},
-		secrets: secrets{snap.secret, snap.previous, fromMicros(snap.firstUsed)},
-		rev:     user.rev, profile: user.profile,
-	}, true
+	*into = Session{
+		ID: id, User: user.id, Platform: user.platforms[snap.platform], Version: snap.version, Rev: user.rev,
+		Created: fromMicros(snap.created), Renewed: fromMicros(snap.renewed),
+		Authenticated: fromMicros(snap.authenticated), Activity: fromMicros(snap.activity),
+		Tokens: rotation.Tokens{Current: snap.secret, Previous: snap.previous, FirstUsed: fromMicros(snap.firstUsed)},
+	}
+	return user.profile, true
 }
 
 // keep the record that was read, unless a newer one is there. Of the same version
 // it may carry newer activity, which raises none.
-func (c *cache) keep(r Record) {
+func (c *snapshots[P]) keep(r Session) {
 	s := c.of(r.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +78,7 @@ func (c *cache) keep(r Record) {
 		}
 		return
 	}
-	if !r.EndedAt.IsZero() {
+	if r.Ended {
 		return
 	}
 	for id := range s.sessions {
@@ -97,39 +92,40 @@ func (c *cache) keep(r Record) {
 
 // changed takes in a change of this node. A snapshot that is not there is not
 // made: a later change may have taken it away already.
-func (c *cache) changed(r Record) {
+func (c *snapshots[P]) changed(r Session) {
 	s := c.of(r.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, ok := s.sessions[r.ID]; ok && have.version < r.Version {
 		s.replace(r)
 	}
-	s.raiseRev(r.UserID, r.Rev)
+	s.raiseRev(r.User, r.Rev)
 }
 
 // heard takes in a change from the feed, which may be one of this node's own.
-func (c *cache) heard(ch Change) {
+func (c *snapshots[P]) heard(ch Change) {
 	s := c.ofUser(ch.User)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have, ok := s.sessions[ch.Session]; ok && (ch.Ended || have.version < ch.Version) {
-		s.drop(ch.Session)
+	if have, ok := s.sessions[ch.ID]; ok && (ch.Ended || have.version < ch.Version) {
+		s.drop(ch.ID)
 	}
 	s.raiseRev(ch.User, ch.Rev)
 	if slot, ok := s.slots[ch.User]; ok && ch.Directory {
-		s.users[slot].profile = nil
+		var none P
+		s.users[slot].profile = none
 	}
 }
 
 // forget the snapshot, whatever it says.
-func (c *cache) forget(id ID) {
+func (c *snapshots[P]) forget(id [16]byte) {
 	s := c.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(id)
 }
 
-func (c *cache) forgetAll() {
+func (c *snapshots[P]) forgetAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
@@ -138,21 +134,22 @@ func (c *cache) forgetAll() {
 	}
 }
 
-// setProfile remembers what was read of a person, unless a later reading is there.
-func (c *cache) setProfile(p *profile) {
-	s := c.ofUser(p.person.User.ID)
+// setProfile remembers what was said of a user, unless it is known from later.
+func (c *snapshots[P]) setProfile(user string, p P) {
+	s := c.ofUser(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slot, ok := s.slots[p.person.User.ID]
+	slot, ok := s.slots[user]
 	if !ok {
 		return
 	}
-	if have := s.users[slot].profile; have == nil || !p.read.Before(have.read) {
+	var none P
+	if have := s.users[slot].profile; have == none || !p.AskedAt().Before(have.AskedAt()) {
 		s.users[slot].profile = p
 	}
 }
 
-func (c *cache) touched(id ID, at time.Time) {
+func (c *snapshots[P]) touched(id [16]byte, at time.Time) {
 	s := c.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +159,7 @@ func (c *cache) touched(id ID, at time.Time) {
 	}
 }
 
-func (c *cache) size() (n int) {
+func (c *snapshots[P]) size() (n int) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.RLock()
@@ -174,33 +171,33 @@ func (c *cache) size() (n int) {
 
 // What follows is called with the lock held.
 
-func (s *shard) replace(r Record) {
-	if r.EndedAt.IsZero() {
+func (s *shard[P]) replace(r Session) {
+	if !r.Ended {
 		s.put(r)
 	} else {
 		s.drop(r.ID)
 	}
 }
 
-func (s *shard) put(r Record) {
+func (s *shard[P]) put(r Session) {
 	if s.sessions == nil {
-		s.sessions, s.slots = map[ID]snapshot{}, map[UserID]uint32{}
+		s.sessions, s.slots = map[[16]byte]snapshot{}, map[string]uint32{}
 	}
-	slot := s.slot(r.UserID)
+	slot := s.slot(r.User)
 	user := &s.users[slot]
 	if _, ok := s.sessions[r.ID]; !ok {
 		user.sessions++
 	}
 	user.rev = max(user.rev, r.Rev)
 	s.sessions[r.ID] = snapshot{
-		secret: r.Secret, previous: r.Previous,
-		created: toMicros(r.CreatedAt), renewed: toMicros(r.RenewedAt), authenticated: toMicros(r.AuthenticatedAt),
-		activity: max(toMicros(r.LastActivity), s.sessions[r.ID].activity), firstUsed: toMicros(r.FirstUsed),
-		version: r.Version, user: slot, platform: user.platform(r.PlatformID),
+		secret: r.Tokens.Current, previous: r.Tokens.Previous, firstUsed: toMicros(r.Tokens.FirstUsed),
+		created: toMicros(r.Created), renewed: toMicros(r.Renewed), authenticated: toMicros(r.Authenticated),
+		activity: max(toMicros(r.Activity), s.sessions[r.ID].activity),
+		version:  r.Version, user: slot, platform: user.platform(r.Platform),
 	}
 }
 
-func (s *shard) drop(id ID) {
+func (s *shard[P]) drop(id [16]byte) {
 	snap, ok := s.sessions[id]
 	if !ok {
 		return
@@ -209,12 +206,12 @@ func (s *shard) drop(id ID) {
 	user := &s.users[snap.user]
 	if user.sessions--; user.sessions == 0 {
 		delete(s.slots, user.id)
-		*user = userSlot{}
+		*user = userSlot[P]{}
 		s.free = append(s.free, snap.user)
 	}
 }
 
-func (s *shard) slot(id UserID) uint32 {
+func (s *shard[P]) slot(id string) uint32 {
 	if slot, ok := s.slots[id]; ok {
 		return slot
 	}
@@ -223,20 +220,20 @@ func (s *shard) slot(id UserID) uint32 {
 		slot, s.free = s.free[n-1], s.free[:n-1]
 	} else {
 		slot = uint32(len(s.users))
-		s.users = append(s.users, userSlot{})
+		s.users = append(s.users, userSlot[P]{})
 	}
 	s.users[slot].id = id
 	s.slots[id] = slot
 	return slot
 }
 
-func (s *shard) raiseRev(id UserID, rev uint64) {
+func (s *shard[P]) raiseRev(id string, rev uint64) {
 	if slot, ok := s.slots[id]; ok {
 		s.users[slot].rev = max(s.users[slot].rev, rev)
 	}
 }
 
-func (u *userSlot) platform(id PlatformID) uint32 {
+func (u *userSlot[P]) platform(id string) uint32 {
 	for i, have := range u.platforms {
 		if have == id {
 			return uint32(i)

@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // reads lets misses of one key share one read, and lets a change that is seen
@@ -13,6 +14,9 @@ import (
 // it any more, and whoever waited on it reads again. So a slow read that straddles
 // a revoke cannot revive the session.
 type reads[K comparable, V any] struct {
+	patience time.Duration // how long a load may take
+	refusal  error         // of a read that is asked for after close
+
 	mu       sync.Mutex
 	inFlight map[K]*read[V]
 	spoils   uint64
@@ -55,11 +59,14 @@ func (r *reads[K, V]) beside(since uint64, keep func()) {
 	}
 }
 
-// since is for beside: take it before the read.
-func (r *reads[K, V]) since() uint64 {
+// since is for beside: take it before the read. After close it refuses.
+func (r *reads[K, V]) since() (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.spoils
+	if r.closed {
+		return 0, r.refusal
+	}
+	return r.spoils, nil
 }
 
 func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V)) *read[V] {
@@ -70,7 +77,7 @@ func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context
 	}
 	flight := &read[V]{done: make(chan struct{})}
 	if r.closed {
-		flight.err = ErrClosed
+		flight.err = r.refusal
 		close(flight.done)
 		return flight
 	}
@@ -79,7 +86,7 @@ func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context
 	}
 	r.inFlight[key] = flight
 	r.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.patience)
 		defer cancel()
 		defer r.settle(key, flight, keep)
 		flight.err = errors.New("the read ended its goroutine")

@@ -1,0 +1,260 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vedfolnir/session/internal/handle"
+	"github.com/vedfolnir/session/internal/memory"
+)
+
+var errClosed = errors.New("closed")
+
+// said is a profile.
+type said struct {
+	what  string
+	asked time.Time
+}
+
+func (s *said) AskedAt() time.Time { return s.asked }
+
+func newMemory() *memory.Memory[memory.Session, *said] {
+	m := memory.New[memory.Session, *said](func(s memory.Session) memory.Session { return s }, time.Second, errClosed)
+	m.Renew(time.Now(), time.Minute)
+	return m
+}
+
+func session(t *testing.T, user string, version uint64) memory.Session {
+	t.Helper()
+	id, err := handle.New(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return memory.Session{ID: id, User: user, Platform: "p", Version: version, Rev: 1, Created: time.UnixMicro(1).UTC()}
+}
+
+func recall(m *memory.Memory[memory.Session, *said], id [16]byte) (s memory.Session, p *said, ok bool) {
+	p, ok = m.Recall(id, &s)
+	return s, p, ok
+}
+
+// read keeps s.
+func read(t *testing.T, m *memory.Memory[memory.Session, *said], s memory.Session) {
+	t.Helper()
+	if _, err := m.ReadSession(t.Context(), s.ID, func(context.Context) (memory.Session, error) { return s, nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingIsRememberedWithoutALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), session(t, "1", 1)
+		read(t, m, s)
+		if got, _, ok := recall(m, s.ID); !ok || got != s {
+			t.Errorf("%+v, %v, want %+v", got, ok, s)
+		}
+		time.Sleep(time.Minute)
+		if _, _, ok := recall(m, s.ID); ok {
+			t.Error("the lease is over")
+		}
+		m.Renew(time.Now(), -1)
+		if _, _, ok := recall(m, s.ID); ok {
+			t.Error("no lease is none")
+		}
+		m.Renew(time.Now(), time.Second)
+		if _, _, ok := recall(m, s.ID); !ok {
+			t.Error("the lease was renewed")
+		}
+		m.EndLease()
+		if _, _, ok := recall(m, s.ID); ok {
+			t.Error("the lease was ended")
+		}
+	})
+}
+
+func TestTheHigherVersionWins(t *testing.T) {
+	m, s := newMemory(), session(t, "1", 2)
+	version := func() uint64 {
+		got, _, _ := recall(m, s.ID)
+		return got.Version
+	}
+	read(t, m, s)
+	old, newer := s, s
+	old.Version, newer.Version = 1, 3
+	read(t, m, old)
+	m.Stored(old)
+	if version() != 2 {
+		t.Errorf("an older one is remembered: %d", version())
+	}
+	m.Heard(memory.Change{User: "1", ID: s.ID, Version: 2})
+	m.Stored(newer)
+	if version() != 3 {
+		t.Errorf("version %d, want 3", version())
+	}
+	m.Heard(memory.Change{User: "1", ID: s.ID, Version: 4})
+	if version() != 0 || m.Len() != 0 {
+		t.Errorf("what is out of date is remembered: %d", version())
+	}
+	m.Stored(newer)
+	if m.Len() != 0 {
+		t.Error("a change made a snapshot that was not there")
+	}
+	read(t, m, newer)
+	newer.Version, newer.Ended = 4, true
+	m.Stored(newer)
+	read(t, m, newer)
+	if m.Len() != 0 {
+		t.Error("an ended session is remembered")
+	}
+}
+
+func TestActivityOfOneVersionOnlyGrows(t *testing.T) {
+	m, s := newMemory(), session(t, "1", 1)
+	read(t, m, s)
+	m.Touched(s.ID, time.UnixMicro(10))
+	m.Touched(s.ID, time.UnixMicro(5))
+	read(t, m, s)
+	if got, _, _ := recall(m, s.ID); got.Activity.UnixMicro() != 10 {
+		t.Errorf("activity %v", got.Activity)
+	}
+}
+
+func TestAChangeSpoilsReadsOfItsUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, change := range map[string]func(m *memory.Memory[memory.Session, *said], s memory.Session){
+			"heard":     func(m *memory.Memory[memory.Session, *said], s memory.Session) { m.Heard(memory.Change{User: s.User}) },
+			"stored":    func(m *memory.Memory[memory.Session, *said], s memory.Session) { m.Stored(s) },
+			"not known": func(m *memory.Memory[memory.Session, *said], s memory.Session) { m.Forget(s.ID) },
+			"a gap":     func(m *memory.Memory[memory.Session, *said], s memory.Session) { m.ForgetAll() },
+			"an epoch": func(m *memory.Memory[memory.Session, *said], s memory.Session) {
+				if m.SawEpoch(1) || !m.SawEpoch(2) || m.SawEpoch(1) || m.Epoch() != 2 {
+					t.Error("the epoch did not rise")
+				}
+			},
+		} {
+			m, s := newMemory(), session(t, "1", 1)
+			var loads atomic.Int32
+			held := make(chan struct{})
+			load := func(context.Context) (memory.Session, error) {
+				found := s
+				if loads.Add(1) == 1 {
+					<-held
+				}
+				return found, nil
+			}
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					if got, err := m.ReadSession(t.Context(), s.ID, load); err != nil || got.Version != 2 {
+						t.Errorf("%s: version %d, %v", name, got.Version, err)
+					}
+				})
+			}
+			synctest.Wait()
+			if n := loads.Load(); n != 1 {
+				t.Errorf("%s: three who wait made %d loads", name, n)
+			}
+			s.Version = 2
+			change(m, s)
+			close(held)
+			wg.Wait()
+			if got, _, _ := recall(m, s.ID); got.Version != 2 {
+				t.Errorf("%s: version %d is kept", name, got.Version)
+			}
+		}
+	})
+}
+
+func TestTheLatestAnswerOfTheDirectoryIsKept(t *testing.T) {
+	m, s, start := newMemory(), session(t, "1", 1), time.Now()
+	answer := func(what string, at time.Time) func(context.Context, string) (*said, error) {
+		return func(_ context.Context, user string) (*said, error) { return &said{user + what, at}, nil }
+	}
+	known := func() string {
+		if _, p, _ := recall(m, s.ID); p != nil {
+			return p.what
+		}
+		return ""
+	}
+	read(t, m, s)
+	for _, test := range []struct {
+		what string
+		at   time.Time
+		want string
+	}{{"a", start, "1a"}, {"b", start.Add(2), "1b"}, {"c", start.Add(1), "1b"}} {
+		if _, err := m.ReadProfile(t.Context(), "1", answer(test.what, test.at)); err != nil || known() != test.want {
+			t.Errorf("after %s: %s, %v", test.what, known(), err)
+		}
+	}
+	m.Heard(memory.Change{User: "1", Directory: true})
+	if known() != "" {
+		t.Errorf("after a change: %s", known())
+	}
+	p, err := m.ReadProfileAnew(t.Context(), "1", func(ctx context.Context, user string) (*said, error) {
+		m.Heard(memory.Change{User: "1", Directory: true})
+		return answer("d", start.Add(3))(ctx, user)
+	})
+	if err != nil || p.what != "1d" || known() != "" {
+		t.Errorf("%v, %v; an answer from before a change is kept: %s", p, err, known())
+	}
+	if _, err := m.ReadProfileAnew(t.Context(), "1", answer("e", start.Add(4))); err != nil || known() != "1e" {
+		t.Errorf("%s, %v", known(), err)
+	}
+}
+
+func TestAfterCloseReadsAreRefused(t *testing.T) {
+	m := newMemory()
+	m.Close()
+	m.Close()
+	ask := func(context.Context, string) (*said, error) { panic("asked") }
+	if _, err := m.ReadSession(t.Context(), [16]byte{}, func(context.Context) (memory.Session, error) { panic("read") }); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+	if _, err := m.ReadProfile(t.Context(), "1", ask); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+	if _, err := m.ReadProfileAnew(t.Context(), "1", ask); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+}
+
+func TestAReadThatPanicsIsAnErrorForAllWhoWait(t *testing.T) {
+	m := newMemory()
+	_, err := m.ReadSession(t.Context(), [16]byte{1}, func(context.Context) (memory.Session, error) { panic("index out of range") })
+	if err == nil || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "memory_test.go") {
+		t.Errorf("it does not say what and where: %v", err)
+	}
+}
+
+func TestAReadHasItsTimeWhoeverGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s, start := newMemory(), session(t, "1", 1), time.Now()
+		ctx, giveUp := context.WithCancel(t.Context())
+		giveUp()
+		_, err := m.ReadSession(ctx, s.ID, func(ctx context.Context) (memory.Session, error) {
+			time.Sleep(500 * time.Millisecond)
+			return s, ctx.Err()
+		})
+		if !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		m.Close()
+		if _, _, ok := recall(m, s.ID); !ok {
+			t.Error("what was read is lost")
+		}
+		m = newMemory()
+		_, err = m.ReadSession(t.Context(), s.ID, func(ctx context.Context) (memory.Session, error) {
+			<-ctx.Done()
+			return s, ctx.Err()
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a read that hangs: %v", err)
+		}
+	})
+}

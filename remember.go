@@ -1,0 +1,122 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/vedfolnir/session/internal/clientview"
+	"github.com/vedfolnir/session/internal/memory"
+	"github.com/vedfolnir/session/internal/rotation"
+)
+
+// profile is what the directory said of a person, ready to be sent.
+type profile struct {
+	person Person
+	view   *clientview.Person
+	asked  time.Time
+}
+
+// AskedAt is when the directory was asked.
+func (p *profile) AskedAt() time.Time { return p.asked }
+
+func newProfile(person Person, asked time.Time) *profile {
+	u := person.User
+	p := &profile{person, clientview.NewPerson(string(u.ID), u.Username, u.Email), asked}
+	for _, pl := range person.Platforms {
+		p.view.AddPlatform(string(pl.ID), pl.Name, pl.Type, pl.InstanceURL, pl.IsDefault)
+	}
+	return p
+}
+
+// found is what a snapshot or a record says of a live session.
+type found struct {
+	Session
+	rev     uint64
+	profile *profile // nil: not remembered
+	tokens  rotation.Tokens
+}
+
+// snapshot is what this node remembers of a record.
+func snapshot(r Record) memory.Session {
+	return memory.Session{
+		ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
+		Created: r.CreatedAt, Renewed: r.RenewedAt, Authenticated: r.AuthenticatedAt, Activity: r.LastActivity,
+		Tokens: *r.tokens(), Ended: !r.EndedAt.IsZero(),
+	}
+}
+
+func (r *Record) tokens() *rotation.Tokens {
+	return &rotation.Tokens{Current: r.Secret, Previous: r.Previous, FirstUsed: r.FirstUsed}
+}
+
+// remembered returns this node's snapshot while the lease holds.
+func (m *Manager) remembered(id ID) (f found, ok bool) {
+	var s memory.Session
+	p, ok := m.memory.Recall(id, &s)
+	if !ok {
+		return f, false
+	}
+	return found{Session{
+		ID: id, UserID: UserID(s.User), PlatformID: PlatformID(s.Platform), Version: s.Version,
+		CreatedAt: s.Created, RenewedAt: s.Renewed, AuthenticatedAt: s.Authenticated, LastActivity: s.Activity,
+	}, s.Rev, p, s.Tokens}, true
+}
+
+// read asks the store, together with whoever else is asking for the same.
+func (m *Manager) read(ctx context.Context, id ID) (Record, error) {
+	r, err := m.memory.ReadSession(ctx, id, func(ctx context.Context) (Record, error) { return m.store.Get(ctx, id) })
+	return r, storeError("read session", err)
+}
+
+// readProfile asks the directory, together with whoever else is asking.
+func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error) {
+	p, err := m.memory.ReadProfile(ctx, string(user), m.askDirectory)
+	return p, storeError("ask the directory", err)
+}
+
+// readProfileAnew asks for what the directory knows by now.
+func (m *Manager) readProfileAnew(ctx context.Context, user UserID) (*profile, error) {
+	p, err := m.memory.ReadProfileAnew(ctx, string(user), m.askDirectory)
+	return p, storeError("ask the directory", err)
+}
+
+func (m *Manager) askDirectory(ctx context.Context, user string) (*profile, error) {
+	asked := m.Now()
+	person, err := m.directory.Person(ctx, UserID(user))
+	if err != nil {
+		return nil, err
+	}
+	person.User.ID = UserID(user)
+	return newProfile(person, asked), nil
+}
+
+// stored takes in changes that this node has made.
+func (m *Manager) stored(records ...Record) {
+	for _, r := range records {
+		m.memory.Stored(r)
+		m.watchers.Ring(r.UserID)
+	}
+	m.tellBus()
+}
+
+// heard takes in a change from the store's feed, which may be one of this node's
+// own.
+func (m *Manager) heard(ch Change) {
+	m.memory.Heard(memory.Change{
+		User: string(ch.User), Rev: ch.Rev, ID: ch.Session, Version: ch.Version, Ended: ch.Ended, Directory: ch.Directory,
+	})
+	m.watchers.Ring(ch.User)
+}
+
+// unsure is called after a change whose outcome is not known.
+func (m *Manager) unsure(id ID) {
+	m.memory.Forget(id)
+	m.feed.Ring()
+}
+
+// sawEpoch has everybody look again when history was lost.
+func (m *Manager) sawEpoch(epoch uint64) {
+	if m.memory.SawEpoch(epoch) {
+		m.watchers.RingAll()
+	}
+}
