@@ -7,6 +7,8 @@
 # make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong
 # make web        builds the scripts that the binary embeds
 # make e2e        pages in a real browser (part of make test)
+# make release    static programs for every system, with checksums, into bin/release
+# make image      what deploy/Dockerfile wants: bin/image.tar
 # make screenshots  pictures of every page, into bin/screenshots
 #
 # CI=true makes a failure of what is skipped elsewhere for want of a compiler, of
@@ -32,7 +34,7 @@ if ! [ $(1)/node_modules/.package-lock.json -nt $(1)/package-lock.json ]; then \
 endef
 
 .NOTPARALLEL:
-.PHONY: all build test test-web test-go lint fuzz bench bench-sync soak web e2e screenshots modules
+.PHONY: release image all build test test-web test-go lint fuzz bench bench-sync soak web e2e screenshots modules
 
 all: build
 
@@ -59,11 +61,18 @@ e2e:
 	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
 	cd test/e2e && npm test
 
+release:
+	@sh tools/release
+
+image:
+	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir
+	@sh tools/image bin/vedfolnir bin/image.tar
+
 screenshots: build
 	@sh tools/need node chromium && $(call npm-ci,test/e2e) && cd test/e2e && npm run screenshots
 
 lint:
-	@GOWORK=off GOBIN="$(CURDIR)/bin/tools" go -C tools install tool
+	@GOWORK=off GOBIN="$(CURDIR)/bin/tools" go -C tools install honnef.co/go/tools/cmd/staticcheck mvdan.cc/gofumpt
 	go vet $(PACKAGES)
 	bin/tools/staticcheck $(PACKAGES)
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec bin/tools/gofumpt -l {} +); \

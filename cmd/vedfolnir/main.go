@@ -13,8 +13,14 @@ func main() {
 	os.Exit(cli.Run(os.Args[1:], cli.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Version: version()}))
 }
 
-// version is the module's, or the commit that was built.
+// release is set when a release is linked (tools/release).
+var release string
+
+// version is the release's, the module's, or the commit that was built.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
