@@ -2,6 +2,8 @@
 # make test       all tests: scripts, pages in a browser, every Go module
 # make lint       vet, staticcheck, gofumpt, tidy modules
 # make fuzz       every fuzz target, FUZZTIME each
+# make attack     the attacks on the built program, with a report; ATTACK_SAMPLES of each answer are timed
+# make vuln       known weaknesses in what is used; asks the Go project's database
 # make bench      speed, beside a bare handler and beside scs
 # make bench-sync  how soon tabs follow a switch, and what idle tabs cost
 # make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong
@@ -16,6 +18,7 @@
 
 FUZZTIME ?= 2m
 SOAKTIME ?= 10m
+ATTACK_SAMPLES ?= 60
 
 MODULES := $(sort $(shell find . -name node_modules -prune -o -name testdata -prune -o -name go.mod -exec dirname {} \;))
 # The repository's own tests go last; tools holds no package.
@@ -34,7 +37,7 @@ if ! [ $(1)/node_modules/.package-lock.json -nt $(1)/package-lock.json ]; then \
 endef
 
 .NOTPARALLEL:
-.PHONY: release image all build test test-web test-go lint fuzz bench bench-sync soak web e2e screenshots modules
+.PHONY: release image all build test test-web test-go lint fuzz attack vuln bench bench-sync soak web e2e screenshots modules
 
 all: build
 
@@ -81,6 +84,14 @@ lint:
 
 fuzz:
 	@sh tools/fuzz $(FUZZTIME)
+
+attack:
+	@sh tools/need nginx; ATTACK_SAMPLES=$(ATTACK_SAMPLES) go test -count=1 -timeout 2h -v ./test/attack
+
+# Not part of lint: its answer changes without a change here.
+vuln:
+	@GOWORK=off GOBIN="$(CURDIR)/bin/tools" go -C tools install tool
+	bin/tools/govulncheck $(PACKAGES)
 
 bench:
 	@cd bench && go run .

@@ -105,6 +105,7 @@ var allowed = map[string][]string{
 	"internal/testservers":             {},
 	"internal/wake":                    {},
 	"audit":                            {"."},
+	"internal/nginxtest":               {},
 	"memstore":                         {"."},
 	"membus":                           {"."},
 	"storetest":                        {"."},
@@ -125,6 +126,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/server":    {".", "audit", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                            {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                             {},
+	"test/attack":                      {"internal/nginxtest"},
 }
 
 // forbidden are packages of the standard library by which a wrong arrow betrays

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -32,6 +33,7 @@ func TestPromises(t *testing.T) {
 				switch {
 				case strings.HasPrefix(cell, "open"):
 					open++
+				case strings.HasPrefix(cell, "not applicable: "):
 				case len(names) == 0:
 					t.Errorf("%s:%d: names no test, and does not say \"open\"", document, row.line)
 				}
@@ -46,6 +48,42 @@ func TestPromises(t *testing.T) {
 			}
 			t.Logf("%d promises, %d of them open", rows, open)
 		})
+	}
+}
+
+var countOfSecurity = regexp.MustCompile(`Of these (\d+) lines (\d+) are proven, (\d+) are open, and (\d+) do not apply`)
+
+// What the security page says of itself at its top is what its tables hold.
+func TestPromisesOfSecurityAreCounted(t *testing.T) {
+	const document = "docs/security.md"
+	text := read(t, document)
+	said := countOfSecurity.FindStringSubmatch(text)
+	if said == nil {
+		t.Fatalf("%s does not say how many of its lines are proven, open and not applicable", document)
+	}
+	all, proven, open, not := 0, 0, 0, 0
+	for _, row := range tables(text) {
+		if row.heading[len(row.heading)-1] != "Tests" {
+			continue
+		}
+		all++
+		switch cell := row.cells[len(row.cells)-1]; {
+		case strings.HasPrefix(cell, "open"):
+			open++
+			if len(cell) < len("open: why") {
+				t.Errorf("%s:%d: say why it is open", document, row.line)
+			}
+		case strings.HasPrefix(cell, "not applicable"):
+			not++
+		default:
+			proven++
+		}
+	}
+	if want := fmt.Sprintf("Of these %d lines %d are proven, %d are open, and %d do not apply", all, proven, open, not); said[0] != want {
+		t.Errorf("%s says %q; its tables say %q", document, said[0], want)
+	}
+	if first := strings.Index(text, "\n|"); strings.Index(text, said[0]) > first {
+		t.Errorf("%s says it below its first table", document)
 	}
 }
 

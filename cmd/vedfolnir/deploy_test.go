@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/vedfolnir/session/internal/nginxtest"
 )
 
 // sample reads a file of deploy/ and puts these texts in the places of others, each of
@@ -273,7 +275,7 @@ func nginxSample(t *testing.T, c *cluster) string {
 		"server 127.0.0.1:8080 max_fails=0;", nodes, "sessions.example.org;", "127.0.0.1;",
 		"/etc/ssl/certs/sessions.example.org.pem", filepath.Join(c.folder, "cert.pem"),
 		"/etc/ssl/private/sessions.example.org.key", filepath.Join(c.folder, "key.pem"))
-	startNginx(t, t.TempDir(), conf, addr)
+	nginxtest.Start(t, t.TempDir(), conf, addr)
 	return "https://" + addr
 }
 

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vedfolnir/session/internal/nginxtest"
 )
 
 // skip says what is missing. Where everything is to be tested it fails.
@@ -68,7 +70,7 @@ func behindNginx(t *testing.T, folder, server string, f front) string {
 			t.Fatal(err)
 		}
 	}
-	startNginx(t, home, fmt.Sprintf(`
+	nginxtest.Start(t, home, fmt.Sprintf(`
 	proxy_cache_path cache keys_zone=all:1m;
 	server {
 		listen %s;
@@ -77,21 +79,6 @@ func behindNginx(t *testing.T, folder, server string, f front) string {
 		location / { proxy_pass %s; %s }
 	}`, listen, server, f.location), addr)
 	return address
-}
-
-// startNginx runs it in its home, with these lines in its block "http", until the
-// test is over, and waits until it listens on the address.
-func startNginx(t *testing.T, home, http, addr string) {
-	t.Helper()
-	conf := "pid nginx.pid; error_log stderr;\nevents {}\nhttp { access_log off;\n" +
-		"client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n" + http + "\n}\n"
-	if os.Getuid() == 0 {
-		conf = "user root;\n" + conf // its workers read this folder
-	}
-	if err := os.WriteFile(filepath.Join(home, "nginx.conf"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	serveWith(t, addr, exec.Command(tool(t, "nginx"), "-p", home, "-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"))
 }
 
 // serveWith runs a proxy until the test is over, and waits until it listens.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/vedfolnir/session"
@@ -134,8 +135,16 @@ func (a *App) frame(w http.ResponseWriter, r *http.Request) ui.Frame {
 	return ui.Frame{Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User()}
 }
 
+// nothingHere shows nothing of the person where the address looks like a file:
+// some caches keep files, whatever they are told, and hand them to everybody.
 func (a *App) nothingHere(w http.ResponseWriter, r *http.Request) {
-	a.problem(w, r, ui.Problem{Status: http.StatusNotFound})
+	p := ui.Problem{Status: http.StatusNotFound}
+	if strings.Contains(path.Base(r.URL.Path), ".") || strings.HasPrefix(r.URL.Path, ui.AssetPrefix) {
+		w.Header().Set("Cache-Control", "no-store")
+		a.sent(r, a.pages.Problem(w, p))
+		return
+	}
+	a.problem(w, r, p)
 }
 
 // errorPage shows what the session handler refuses.

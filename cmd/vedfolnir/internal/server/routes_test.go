@@ -1,6 +1,9 @@
 package server
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestNoOtherPathIsHome(t *testing.T) {
 	s := demo(t)
@@ -13,6 +16,13 @@ func TestNoOtherPathIsHome(t *testing.T) {
 	}
 	b.open("/nothing")
 	b.sees("There is nothing here", "Sign out")
+	for _, path := range []string{"/nothing.css", "/login/x.js", "/assets/none", "/a.b"} { // what a cache may keep
+		b.open(path)
+		b.sees("There is nothing here")
+		if p := b.page; p.status != 404 || strings.Contains(p.body, "alex") || strings.Contains(p.body, "csrf") {
+			t.Errorf("%s: %d is of a person: %s", path, p.status, p.body)
+		}
+	}
 }
 
 func TestDemoAnswersThisMachineOnly(t *testing.T) {
