@@ -35,9 +35,9 @@ import (
 // TestMain lets the test's own binary be the program, as a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("VEDFOLNIR_TEST_IS_PROGRAM") != "" {
-		main()
+		program()
 	}
-	testscript.Main(m, map[string]func(){"vedfolnir": main})
+	testscript.Main(m, map[string]func(){"vedfolnir": program})
 }
 
 // command is the program in a folder of its own.
@@ -49,7 +49,7 @@ func command(t *testing.T, folder string, environ []string, args ...string) *exe
 	}
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Dir = folder
-	c.Env = append([]string{"VEDFOLNIR_TEST_IS_PROGRAM=1", "TMPDIR=" + t.TempDir()}, environ...)
+	c.Env = append([]string{"VEDFOLNIR_TEST_IS_PROGRAM=1", "TMPDIR=" + t.TempDir(), "OVERHEARD=" + os.Getenv("OVERHEARD")}, environ...)
 	return c
 }
 

@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("VEDFOLNIR_DATABASE", "sqlite:v.db")
 			e.Setenv("TZ", "UTC")
+			e.Setenv("OVERHEARD", os.Getenv("OVERHEARD"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

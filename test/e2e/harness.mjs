@@ -2,6 +2,7 @@
 // database of its own, and Debian's Chromium. Nothing is left behind.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,11 @@ export async function freePort() {
   return port;
 }
 
+// Kept in the folder $OVERHEARD too, if there is one: make test looks for secrets in it.
+function overheard(text) {
+  if (process.env.OVERHEARD) appendFileSync(join(process.env.OVERHEARD, `e2e-${process.pid}`), text);
+}
+
 /** A demo server; `env` holds SESSION_* settings. It can be killed and started again on its database. */
 export class Server {
   #process;
@@ -57,7 +63,12 @@ export class Server {
     this.#process = spawn(BINARY, ['serve', '--demo', '--addr', `127.0.0.1:${this.port}`, '--database', `sqlite:${this.database}`], {
       env: { PATH: process.env.PATH, HOME: this.#folder, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'],
     });
-    for (const pipe of [this.#process.stdout, this.#process.stderr]) pipe.on('data', (text) => (this.output += text));
+    for (const pipe of [this.#process.stdout, this.#process.stderr]) {
+      pipe.on('data', (text) => {
+        this.output += text;
+        overheard(text);
+      });
+    }
     await until(async () => {
       if (this.#process.exitCode !== null) throw new Error(`the server ended:\n${this.output}`);
       return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok;

@@ -92,9 +92,10 @@ type userErase struct {
 func (userErase) Help() string {
 	return `The person, their platforms and their sessions go, and open tabs leave. What has to stay is emptied: ended sessions, until they are too old, and the audit's lines, which still verify; they say what happened and when, and not to whom. Backups, exports and logs from before are yours to look after. Whoever was removed is named by their id. If it fails, run it again.
 
-Example:
+Examples:
 
-  vedfolnir user export kim --output kim.json && vedfolnir user erase kim --yes`
+  vedfolnir user export kim --output kim.json
+  vedfolnir user erase kim --yes`
 }
 
 func (u userErase) Run(c *Call) error {
