@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"net"
 	"strings"
 	"testing"
 
@@ -24,10 +23,7 @@ var caches = []attack{
 func (w *world) behind(t *testing.T, location string) string {
 	t.Helper()
 	s := start(t, w.folder, w.out, "--trusted-proxy=127.0.0.1")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := freeListener(t)
 	addr := l.Addr().String()
 	l.Close()
 	nginxtest.Start(t, w.folder, `
