@@ -55,7 +55,7 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
-	for thing in nginx caddy flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in nginx chromium caddy flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 
@@ -88,7 +88,7 @@ fuzz:
 	@sh tools/fuzz $(FUZZTIME)
 
 attack:
-	@sh tools/need nginx; ATTACK_SAMPLES=$(ATTACK_SAMPLES) go test -count=1 -timeout 2h -v ./test/attack
+	@sh tools/need nginx chromium; ATTACK_SAMPLES=$(ATTACK_SAMPLES) go test -count=1 -timeout 2h -v ./test/attack
 
 # Not part of lint: its answer changes without a change here.
 vuln:
