@@ -89,7 +89,9 @@ func (h *Handler) explainPlainHTTP(r *http.Request) {
 	switch {
 	case h.fromTrustedProxy(r):
 		h.hint(r, hintProtocol, slog.String("proxy", remoteAddr(r).String()), slog.String("x_forwarded_proto", r.Header.Get("X-Forwarded-Proto")))
-	case !saysHTTPS(r.Header):
+	case saysHTTPS(r.Header):
+		h.lookAtProxy(r) // where SecureHeaders has not
+	default:
 		h.hint(r, hintPlain, slog.String("address", remoteAddr(r).String()))
 	}
 }
