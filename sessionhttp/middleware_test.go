@@ -561,6 +561,11 @@ func TestTheClientsScript(t *testing.T) {
 	t.Parallel()
 	k := newContract(t, session.Config{})
 	c := sessiontest.NewClient(t, k.served)
+	// What the client loads by itself is beside it, by its plain name.
+	beside := c.Get("/session-dialogs.js").Want(200)
+	if beside.Header.Get("Cache-Control") != "no-cache" || !strings.Contains(beside.Body, "export{") {
+		t.Errorf("%v", beside.Header)
+	}
 	for _, address := range []string{k.handler.ScriptURL(), k.handler.ModuleURL()} {
 		named := c.Get(address).Want(200)
 		if named.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.HasPrefix(named.Header.Get("Content-Type"), "text/javascript") {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -43,9 +44,29 @@ func (h *Handler) modulePath() string {
 	return strings.TrimSuffix(h.config.ScriptPath, ".js") + ".mjs"
 }
 
-// scripts serves both forms; it is the same for everybody.
+// onDemand are the scripts that the client loads by itself, by name.
+var onDemand = func() map[string]script {
+	scripts := map[string]script{}
+	files, err := static.ReadDir("static")
+	if err != nil {
+		panic(err) // the build embeds it
+	}
+	for _, file := range files {
+		if name := file.Name(); !strings.HasPrefix(name, "session-sync.") {
+			scripts[name] = newScript("static/" + name)
+		}
+	}
+	return scripts
+}()
+
+// scripts serves both forms, and beside them what they load on demand; it is the
+// same for everybody.
 func (h *Handler) scripts() scripts {
-	return scripts{h.config.ScriptPath: classicScript, h.modulePath(): moduleScript}
+	all := scripts{h.config.ScriptPath: classicScript, h.modulePath(): moduleScript}
+	for name, script := range onDemand {
+		all[path.Join(path.Dir(h.config.ScriptPath), name)] = script
+	}
+	return all
 }
 
 type scripts map[string]script

@@ -31,7 +31,7 @@ type Config struct {
 	LogoutPath string // "/logout"
 	HomePath   string // where a form goes after signing in or out; "/"
 	BasePath   string // of the JSON API; "/api"
-	ScriptPath string // of the browser client; "/session-sync.js", and ".mjs" beside it
+	ScriptPath string // of the browser client; "/session-sync.js"; ".mjs" and what is loaded on demand are beside it
 
 	// ShareBasePath hands on to the application what is below BasePath and none of
 	// ours, and lets it answer for what nobody knows there. An http.ServeMux needs

@@ -22,6 +22,9 @@ const (
 	writeDeadline = 10 * time.Second
 	// maxHeartbeat keeps proxies from closing a quiet stream.
 	maxHeartbeat = 15 * time.Second
+	// beat is an event and no comment, so that a script can tell a quiet stream
+	// from one that a proxy holds back: it comes first, and in every silence.
+	beat = "event: heartbeat\ndata: {}\n\n"
 )
 
 // streams counts the open ones.
@@ -105,7 +108,7 @@ type stream struct {
 // the last event. There is nobody left to tell of an error: the reader has gone.
 func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
 	heartbeat := min(s.h.m.Config().Sync.HeartbeatInterval, maxHeartbeat)
-	if s.write(": connected\n\n") != nil {
+	if s.write(beat) != nil {
 		return
 	}
 	for {
@@ -116,7 +119,7 @@ func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
 		case err == nil:
 			err = s.event(e)
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			err = s.write(": heartbeat\n\n")
+			err = s.write(beat)
 		case errors.Is(err, session.ErrClosed):
 			// Spread out, so that a restart is not met by everybody at once.
 			s.write(fmt.Sprintf("retry: %d\n\n", 200+rand.IntN(800)))

@@ -154,7 +154,7 @@ func TestStreamBeatsWhileNothingHappens(t *testing.T) {
 	defer answer.Body.Close()
 	beats := 0
 	for lines := bufio.NewScanner(answer.Body); beats < 3 && lines.Scan(); {
-		if lines.Text() == ": heartbeat" {
+		if lines.Text() == "event: heartbeat" {
 			beats++
 		}
 	}
@@ -259,7 +259,7 @@ func (w *leaving) Header() http.Header { return w.header }
 func (w *leaving) WriteHeader(int)     {}
 func (w *leaving) FlushError() error   { return nil }
 func (w *leaving) Write(b []byte) (int, error) {
-	if strings.HasPrefix(string(b), "event:") {
+	if !strings.HasPrefix(string(b), "event: heartbeat\n") {
 		w.leave()
 	}
 	return len(b), nil

@@ -162,9 +162,9 @@ func TestTheStreamOnTheWire(t *testing.T) {
 		}
 		const pixelfed = `{"id":456,"name":"My Pixelfed","type":"pixelfed","instance_url":"https://pixelfed.social","is_default":true}`
 		const mastodon = `{"id":789,"name":"My Mastodon","type":"mastodon","instance_url":"https://mastodon.social","is_default":false}`
-		wantBlock(": connected\n\n")
+		wantBlock("event: heartbeat\ndata: {}\n\n")
 		wantBlock("event: state\nid: 946684800.1.1\ndata: " + state(pixelfed, 1, "00:00:00") + "\n\n")
-		wantBlock(": heartbeat\n\n")
+		wantBlock("event: heartbeat\ndata: {}\n\n")
 		if waited := time.Since(start); waited != 15*time.Second {
 			t.Errorf("the first heartbeat after %v", waited)
 		}
@@ -177,7 +177,7 @@ func TestTheStreamOnTheWire(t *testing.T) {
 		}
 		wantBlock("event: sessions_changed\nid: 946684800.2.2\ndata: {\"rev\":2,\"stamp\":\"946684800.2.2\"}\n\n")
 		beats := func() (block string) {
-			for block = r.block(); block == ": heartbeat\n\n"; {
+			for block = r.block(); block == "event: heartbeat\ndata: {}\n\n"; {
 				block = r.block()
 			}
 			return block
@@ -239,7 +239,7 @@ func TestTheStreamOverHTTP2(t *testing.T) {
 		r.block()
 		r.block()
 		for range 10 {
-			if got := r.block(); got != ": heartbeat\n\n" {
+			if got := r.block(); got != "event: heartbeat\ndata: {}\n\n" {
 				t.Errorf("%q", got)
 			}
 		}
@@ -341,7 +341,7 @@ func TestLesson37_TheStreamOutlivesAStoreThatIsDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 4 {
-			if got := r.block(); got != ": heartbeat\n\n" {
+			if got := r.block(); got != "event: heartbeat\ndata: {}\n\n" {
 				t.Errorf("%q", got)
 			}
 		}
@@ -396,7 +396,7 @@ func TestAStreamTellsOfItsOwnPersonAndIsNoActivity(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 40 {
-			if got := r.block(); got != ": heartbeat\n\n" {
+			if got := r.block(); got != "event: heartbeat\ndata: {}\n\n" {
 				t.Errorf("%q", got)
 			}
 		}

@@ -284,8 +284,9 @@ type Events struct {
 	cancel context.CancelFunc
 }
 
-// Events opens the session's stream; it closes with the test. lastEventID is the
-// stamp that the reader has seen; "" for none.
+// Events opens the session's stream, of which it leaves out the heartbeats; it
+// closes with the test. lastEventID is the stamp that the reader has seen; "" for
+// none.
 func (c *Client) Events(lastEventID string) *Events {
 	c.t.Helper()
 	r := c.Request(http.MethodGet, "/api/session/events", nil)
@@ -323,8 +324,9 @@ func (e *Events) read(ctx context.Context, body io.ReadCloser) {
 		case "data":
 			event.Data = value
 		case "":
-			if event.Kind == "" {
-				continue // the end of a comment
+			if event.Kind == "" || event.Kind == "heartbeat" {
+				event = Event{} // the end of a comment, or of nothing new
+				continue
 			}
 			select {
 			case e.events <- event:

@@ -20,12 +20,16 @@ import (
 type bundle struct {
 	entry  string
 	output string
-	format api.Format
+	// classic scripts are wrapped here and not by the builder, which would take
+	// the import of what is loaded on demand for a module's and replace it.
+	classic bool
 }
 
 var bundles = []bundle{
-	{"src/classic.ts", "../sessionhttp/static/session-sync.js", api.FormatIIFE},
-	{"src/index.ts", "../sessionhttp/static/session-sync.mjs", api.FormatESModule},
+	{"src/classic.ts", "../sessionhttp/static/session-sync.js", true},
+	{"src/index.ts", "../sessionhttp/static/session-sync.mjs", false},
+	{"src/session-page.ts", "../sessionhttp/static/session-page.js", false},
+	{"src/session-dialogs.ts", "../sessionhttp/static/session-dialogs.js", false},
 }
 
 func main() {
@@ -57,18 +61,26 @@ func build(b bundle) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	footer := ""
+	if b.classic {
+		licence += "\n\"use strict\";(()=>{"
+		footer = "})();"
+	}
 	result := api.Build(api.BuildOptions{
 		EntryPoints:       []string{b.entry},
 		Bundle:            true,
-		Format:            b.format,
+		Format:            api.FormatESModule,
 		Target:            api.ES2022,
 		Charset:           api.CharsetUTF8,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
 		MangleProps:       "[^_]_$", // what no page, no server and no other release may touch
-		Banner:            map[string]string{"js": licence},
-		LogLevel:          api.LogLevelSilent,
+		// Loaded when a page needs it, from beside the script.
+		External: []string{"./session-page.js", "./session-dialogs.js"},
+		Banner:   map[string]string{"js": licence},
+		Footer:   map[string]string{"js": footer},
+		LogLevel: api.LogLevelSilent,
 	})
 	var errs []error
 	for _, m := range result.Errors {

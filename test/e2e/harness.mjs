@@ -136,8 +136,8 @@ export async function folder() {
 }
 
 /** A browser process of its own. */
-export async function browser() {
-  const b = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+export async function browser(options = {}) {
+  const b = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS, ...options });
   atTheEnd(() => b.close());
   return b;
 }

@@ -1,14 +1,8 @@
-import { currentToken, keepToken } from './csrf.js';
 import { ask } from './ask.js';
-import {
-  type SessionError,
-  SessionExpiredError,
-  SessionNetworkError,
-  SessionRefusedError,
-  SessionUnavailableError,
-} from './errors.js';
+import { currentToken, keepToken } from './csrf.js';
+import { expired, refused, SessionError } from './errors.js';
 import { after, attempt } from './scope.js';
-import type { Tab } from './tab.js';
+import { stateIn, type Tab } from './tab.js';
 import { idOf, type Refusal, type SessionState } from './wire.js';
 
 const TIMEOUT = 10_000;
@@ -16,11 +10,13 @@ const TIMEOUT = 10_000;
 /** Asks who is signed in: a state, a refusal, or neither where nothing has changed. */
 export async function readState(
   tab: Tab,
-  etag?: string,
+  position?: string,
 ): Promise<{ state?: SessionState; refusal?: Refusal }> {
-  const response = await send(tab, '/api/session_state', {
-    headers: etag ? { 'If-None-Match': etag } : {},
-  });
+  const response = await send(
+    tab,
+    '/api/session_state',
+    position ? { 'If-None-Match': `"${position}"` } : {},
+  );
   if (response.status === 304) return {};
   const body = await bodyOf<SessionState & Refusal>(response);
   if (response.status === 401) return { refusal: body ?? {} };
@@ -28,24 +24,18 @@ export async function readState(
   return { state: body };
 }
 
-/** Changes nothing on the server, and so needs no token. */
-export async function validate(tab: Tab): Promise<boolean> {
-  const { valid } = await postWith<{ valid?: boolean }>(tab, '/api/session/validate', {}, currentToken(tab.scope_));
-  return valid === true;
-}
+export const get = async <T>(tab: Tab, path: string): Promise<T> =>
+  read<T>(tab, await send(tab, path));
+
+/** Posts without a token what changes nothing on the server; otherwise as `post`. */
+export const postPlainly = async <T>(tab: Tab, path: string): Promise<T> =>
+  read<T>(tab, await send(tab, path, { 'X-CSRFToken': currentToken(tab.scope_) }, {}));
 
 /** Posts to the sync API itself; resolves to the body, rejects with a `SessionError`. */
-export const post = <T>(tab: Tab, path: string, body = {}): Promise<T> =>
-  postWith<T>(tab, path, body);
+export const post = async <T>(tab: Tab, path: string, body = {}): Promise<T> =>
+  read<T>(tab, await withToken(tab, (token) => send(tab, path, { 'X-CSRFToken': token }, body)));
 
-async function postWith<T>(tab: Tab, path: string, body: object, token?: string): Promise<T> {
-  const sendWith = (token: string) =>
-    send(tab, path, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-CSRFToken': token },
-      body: JSON.stringify(body),
-    });
-  const response = await (token === undefined ? withToken(tab, sendWith) : sendWith(token));
+async function read<T>(tab: Tab, response: Response): Promise<T> {
   const answer = await bodyOf<T & Refusal>(response);
   if (response.status === 401) void ask(tab);
   if (!response.ok || !answer) throw failureOf(response, answer);
@@ -57,7 +47,7 @@ export async function withToken(
   tab: Tab,
   sendWith: (token: string) => Promise<Response>,
 ): Promise<Response> {
-  const user = idOf(tab.view_?.state.user);
+  const user = idOf(stateIn(tab)?.user);
   const response = await sendWith(currentToken(tab.scope_) || (await renewToken(tab)));
   if (response.status !== 403) return response;
   const refusal = await bodyOf<Refusal>(response.clone());
@@ -74,24 +64,34 @@ async function renewToken(tab: Tab): Promise<string> {
   return body.csrf_token;
 }
 
-async function send(tab: Tab, path: string, init: RequestInit = {}): Promise<Response> {
+/** Posts if there is a body, else gets. */
+async function send(tab: Tab, path: string, headers = {}, body?: object): Promise<Response> {
   const late = new AbortController();
   const cancel = after(tab.scope_, TIMEOUT, () => late.abort());
+  const post = body && {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  };
   try {
     const response = await tab.scope_.fetch(path, {
       method: 'GET',
-      ...init,
-      headers: { Accept: 'application/json', 'X-Requested-With': 'XMLHttpRequest', ...init.headers },
       credentials: 'same-origin',
       cache: 'no-store',
       // A redirect is never an answer here; followed, it would be a page that says 200.
       redirect: 'manual',
       signal: late.signal,
+      ...post,
+      headers: {
+        Accept: 'application/json',
+        'X-Requested-With': 'XMLHttpRequest',
+        ...(post?.headers ?? headers),
+      },
     });
     if (!response) throw new TypeError('no response');
     return response;
   } catch (cause) {
-    throw new SessionNetworkError(cause);
+    throw new SessionError('Network', 'A network error kept the session from being checked.', {}, { cause });
   } finally {
     cancel();
   }
@@ -105,9 +105,11 @@ async function bodyOf<T>(response: Response): Promise<T | undefined> {
 
 function failureOf(response: Response, body?: Refusal): SessionError {
   const { status } = response;
-  if (status === 401) return new SessionExpiredError(body);
-  if (status >= 400 && status < 500 && status !== 429) return new SessionRefusedError(status, body);
+  const limited = status === 429;
+  if (status === 401) return expired(body);
+  if (status >= 400 && status < 500 && !limited) return refused(status, body);
   // A store that is down may be back in a moment, whatever it says; a limit means it.
-  const seconds = status === 429 ? Number(response.headers.get('Retry-After')) : 0;
-  return new SessionUnavailableError(status, body, seconds * 1000 || 0);
+  const retryAfter = limited ? Number(response.headers.get('Retry-After')) * 1000 || 0 : 0;
+  const message = 'The session service is unavailable at the moment.';
+  return new SessionError('Unavailable', message, body, { status, retryAfter });
 }

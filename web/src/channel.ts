@@ -1,30 +1,34 @@
 import { ask } from './ask.js';
 import { end } from './end.js';
-import { MESSAGE_DELAY } from './glance.js';
 import { hearTold } from './hear.js';
-import { acted, expiring } from './idle.js';
+import { acted } from './idle.js';
 import { after, attempt } from './scope.js';
-import { handleIn, now, type Tab } from './tab.js';
+import { compareStamps } from './stamp.js';
+import { handleIn, now, stateIn, type Tab, tell } from './tab.js';
 import { heard, setStatus } from './voice.js';
 import { idOf, type SessionState, type SyncStatus } from './wire.js';
 
-export interface ExpiringNotice {
-  secondsLeft: number;
-  canExtend: boolean;
-}
-
-/** What tabs tell each other. Only news from the server or a person is told, never a reply. */
+/** What tabs tell each other. But for one answer to a ping, no message is ever a reply. */
 export type Telling =
   | { type: 'state'; kind: string; state: SessionState }
   | { type: 'ended'; handle: string | undefined; code: string | undefined; reason: string }
-  | { type: 'expiring'; handle: string | undefined; notice: ExpiringNotice }
   /** A tab has asked for a switch; to be believed only once the server agrees. */
   | { type: 'hint'; platformId: string; platformName: string }
-  | { type: 'status'; status: SyncStatus }
   /** A person did something in the sending tab. */
-  | { type: 'active' };
+  | { type: 'active' }
+  /** Is the leader there? Asked by tabs that somebody sees. */
+  | { type: 'ping' }
+  /** It is: how it goes, and how far it has come. */
+  | {
+      type: 'alive';
+      status: SyncStatus | undefined;
+      handle: string | undefined;
+      stamp: string | undefined;
+    };
 
-const VERSION = 1;
+/** Longer than a message takes from tab to tab. */
+const MESSAGE_DELAY = 250;
+const VERSION = 2;
 
 type Message = Telling & {
   v: typeof VERSION;
@@ -46,10 +50,36 @@ export function openChannel(tab: Tab): Tab['channel_'] {
   };
 }
 
+export const tellAlive = (tab: Tab): void =>
+  tell(tab, {
+    type: 'alive',
+    status: tab.status_,
+    handle: handleIn(tab),
+    stamp: stateIn(tab)?.stamp,
+  });
+
+
+/** What is still not so when messages that are on their way have arrived is asked about. */
+const askUnless = (tab: Tab, settled: () => boolean): void =>
+  void after(tab.scope_, MESSAGE_DELAY, () => {
+    if (tab.view_ && !settled()) void ask(tab, tab.leading_);
+  });
+
 function receive(tab: Tab, message: Message): void {
   const { type, at } = message;
+  tab.counts_.channelMessages++;
+  // These are no news.
+  if (type === 'ping') return void (tab.leading_ && tellAlive(tab));
+  if (type === 'alive') {
+    if (tab.leading_ || !tab.view_) return;
+    tab.spoken_ = true;
+    if (message.status) setStatus(tab, message.status);
+    const settled = () =>
+      message.handle !== handleIn(tab) || !(compareStamps(message.stamp, stateIn(tab)?.stamp)! > 0);
+    if (!settled()) askUnless(tab, settled);
+    return;
+  }
   tab.heardAt_ = now(tab);
-  tab.channelMessages_++;
   const state = type === 'state' ? message.state : undefined;
   heard(tab, 'channel', type === 'state' ? message.kind : type, state?.stamp, at);
   switch (type) {
@@ -60,17 +90,8 @@ function receive(tab: Tab, message: Message): void {
         end(tab, { error_code: message.code ?? '', reason: message.reason }, false);
       }
       return;
-    case 'expiring':
-      if (message.handle === handleIn(tab)) expiring(tab, message.notice, false);
-      return;
     case 'hint':
-      if (!tab.inCharge_) return;
-      after(tab.scope_, MESSAGE_DELAY, () => {
-        if (idOf(tab.view_?.state.platform) !== message.platformId) void ask(tab, tab.leading_);
-      });
-      return;
-    case 'status':
-      if (!tab.inCharge_ && tab.view_) setStatus(tab, message.status);
+      if (tab.inCharge_) askUnless(tab, () => idOf(stateIn(tab)?.platform) === message.platformId);
       return;
     case 'active':
       if (tab.leading_) acted(tab);

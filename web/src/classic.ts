@@ -12,7 +12,8 @@ Object.assign(scope, { SessionSync, SessionErrorHandler });
 // The specification's snippet for focus uses one without saying whose.
 scope.debounce ??= debounce;
 
-if (document.currentScript?.hasAttribute('data-auto')) {
+const data = (document.currentScript as HTMLElement | null)?.dataset ?? {};
+if (data.auto !== undefined) {
   handleSessionErrors(scope);
-  new SessionSync().init();
+  new SessionSync(scope, { prompt: data.prompt !== 'off', signIn: data.signIn !== undefined }).init();
 }

@@ -1,5 +1,5 @@
 import { leave } from './leave.js';
-import type { Scope } from './scope.js';
+import { listen, type Scope } from './scope.js';
 
 /** What the page provides to show a message with. */
 interface Notifier {
@@ -31,9 +31,8 @@ export class SessionErrorHandler {
 
 /** Shows every session error that nobody caught. Returns its stop. */
 export function handleSessionErrors(scope: Scope): () => void {
-  const handle = ({ error }: ErrorEvent) => {
+  return listen(scope, 'error', (event) => {
+    const { error } = event as ErrorEvent;
     if (error?.context === 'session') SessionErrorHandler.handleSessionError(error, error.context);
-  };
-  scope.addEventListener('error', handle);
-  return () => scope.removeEventListener('error', handle);
+  });
 }

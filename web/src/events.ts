@@ -1,5 +1,5 @@
 /** The client's events, by the names under which `window` tells them, and what they carry. */
-import type { ExpiringNotice } from './channel.js';
+import type { ExpiringNotice } from './voice.js';
 import type { Id, SessionState, SyncStatus } from './wire.js';
 
 export interface PlatformSwitch {

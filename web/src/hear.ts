@@ -1,11 +1,11 @@
 import { ask } from './ask.js';
 import { end } from './end.js';
-import { expiring } from './idle.js';
 import { rest, settle } from './life.js';
+import { checkPin, tellPlatform, withPin } from './pin.js';
 import { compareStamps, leavesGap } from './stamp.js';
 import { writeMarker } from './storage.js';
 import type { StreamKind } from './stream.js';
-import { handleIn, now, type Tab, tell } from './tab.js';
+import { handleIn, now, stateIn, type Tab, tell } from './tab.js';
 import { handleOf, weigh } from './view.js';
 import { dispatch, type Heard, heard, show } from './voice.js';
 import { idOf, type Refusal, type SessionState } from './wire.js';
@@ -19,52 +19,43 @@ export function hear(
   at: number,
   announce: boolean,
 ): void {
-  const before = tab.view_;
-  const verdict = weigh(before?.state, state);
+  const before = stateIn(tab);
+  const verdict = weigh(before, state);
+  const other = verdict === 'other';
   if (source !== 'channel') heard(tab, source, kind, state.stamp);
   if (tab.replaced_) return;
   const announceIt = () => announce && tell(tab, { type: 'state', kind, state }, at);
   const user = idOf(state.user);
-  if (verdict === 'other' && tab.user_ && user && user !== tab.user_) {
+  if (other && tab.user_ && user && user !== tab.user_) {
     tab.replaced_ = true;
     announceIt();
     rest(tab);
     return tab.scope_.location.reload();
   }
-  const gap = verdict !== 'other' && leavesGap(before?.state.stamp, state.stamp);
-  // Of one stamp, the later telling has the later deadlines.
-  if (verdict !== 'older' && !(verdict === 'same' && toldBefore(state, before!.state))) {
+  if (!other && leavesGap(before?.stamp, state.stamp) && tab.inCharge_) void ask(tab, tab.leading_);
+  if (verdict === 'older') return;
+  if (verdict === 'same') {
+    // Of one stamp, the later telling has the later deadlines.
+    if (toldAt(state) < toldAt(before!)) return;
     tab.view_ = { state, at };
+    if (JSON.stringify(state.session) !== JSON.stringify(before!.session)) announceIt();
+    return show(tab);
   }
-  if (gap && tab.inCharge_) void ask(tab, tab.leading_);
-  if (verdict === 'same' || verdict === 'older') return show(tab);
-  if (verdict === 'other') {
-    tab.era_++;
-    if (before) tab.left_.add(handleOf(before.state));
-  }
+  tab.view_ = { state, at };
+  if (other && before) tab.left_.add(handleOf(before));
   tab.user_ = user;
-  tab.enabled_ = state.sync?.enabled !== false;
+  tab.alone_ = state.sync?.enabled === false;
   tab.left_.delete(handleOf(state));
-  tab.over_ = tab.signedOut_ = false;
+  tab.over_ = undefined;
   settle(tab);
   announceIt();
   show(tab);
-  dispatch(tab, 'sessionStateChanged', state);
-  const { platform } = state;
-  if (before && platform && idOf(platform) !== idOf(before.state.platform)) {
-    dispatch(tab, 'platformSwitched', {
-      platformId: platform.id,
-      platformName: platform.name,
-      platformType: platform.type,
-      stamp: state.stamp,
-    });
-  }
+  dispatch(tab, 'sessionStateChanged', withPin(tab, state));
+  tellPlatform(tab);
+  checkPin(tab);
 }
 
-function toldBefore(a: SessionState, b: SessionState): boolean {
-  const time = ({ sync, timestamp }: SessionState) => Date.parse(sync?.server_time ?? timestamp ?? '');
-  return time(a) < time(b);
-}
+const toldAt = ({ sync, timestamp }: SessionState) => Date.parse(sync?.server_time ?? timestamp ?? '');
 
 /** Takes in what another tab passes on. Whose session it is, the tab judges by itself. */
 export async function hearTold(
@@ -74,30 +65,56 @@ export async function hearTold(
   at: number,
 ): Promise<void> {
   // The answer to a question already asked may settle whose state this is.
-  if (weigh(tab.view_?.state, state) === 'other') await tab.flight_;
+  if (weigh(stateIn(tab), state) === 'other') await tab.flight_;
   const handle = handleOf(state);
   if (tab.view_ && handleIn(tab) === handle) hear(tab, state, 'channel', kind, at, false);
   // Another session: whose cookie the browser holds now, only the server can say.
-  else if (tab.running_ && !tab.left_.has(handle)) void ask(tab, false);
+  else if (tab.life_ && !tab.left_.has(handle)) void ask(tab, false);
 }
 
-export function hearStream(tab: Tab, kind: StreamKind, data: SessionState & Refusal): void {
+export function hearStream(tab: Tab, kind: StreamKind, data: SessionState & Refusal & Expiring): void {
   const at = (tab.heardAt_ = now(tab));
-  tab.streamEvents_++;
-  if (kind === 'state' || kind === 'platform_switched') {
-    hear(tab, data, 'stream', kind, at, true);
-    return writeMarker(tab.scope_, tab.view_?.state.stamp, tab.id_);
+  const state = stateIn(tab);
+  if (kind !== 'heartbeat') tab.counts_.streamEvents++;
+  switch (kind) {
+    case 'state':
+    case 'platform_switched':
+      hear(tab, data, 'stream', kind, at, true);
+      return writeMarker(tab.scope_, stateIn(tab)?.stamp, tab.id_);
+    case 'expiring':
+      return amend(tab, 'stream', kind, {
+        idle_expires_at: data.expires_at,
+        can_extend: data.can_extend,
+      });
+    case 'sessions_changed':
+      heard(tab, 'stream', kind, data.stamp);
+      // Names a state ahead of ours without telling it.
+      if (!(compareStamps(data.stamp, state?.stamp)! <= 0)) void ask(tab);
+      return;
+    case 'ended':
+      heard(tab, 'stream', kind);
+      // Signed out, or signed in as somebody else? The server is asked next.
+      if (data.reason !== 'signed_out') end(tab, data, true);
   }
-  const { stamp } = data;
-  heard(tab, 'stream', kind, stamp);
-  if (kind === 'sessions_changed') {
-    // Names a state ahead of ours without telling it.
-    if (!(compareStamps(stamp, tab.view_?.state.stamp)! <= 0)) void ask(tab);
-  } else if (kind === 'expiring') {
-    const { seconds_left, can_extend } = data as Record<string, unknown>;
-    expiring(tab, { secondsLeft: Number(seconds_left), canExtend: can_extend === true }, true);
-  } else if (data.reason !== 'signed_out') {
-    // Signed out, or signed in as somebody else? The server is asked next.
-    end(tab, data, true);
-  }
+}
+
+interface Expiring {
+  expires_at: string;
+  can_extend: boolean;
+}
+
+/** Takes in other deadlines of the session that is known, in every tab. */
+export function amend(
+  tab: Tab,
+  source: Heard['source'],
+  kind: string,
+  deadlines: Partial<NonNullable<SessionState['session']>>,
+  server_time?: string,
+): void {
+  const state = stateIn(tab);
+  if (!state?.session) return;
+  const at = server_time ? now(tab) : tab.view_!.at;
+  const sync = server_time ? { ...state.sync, server_time } : state.sync;
+  const session = { ...state.session, ...deadlines };
+  hear(tab, { ...state, session, ...(sync && { sync }) }, source, kind, at, true);
 }

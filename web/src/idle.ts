@@ -1,10 +1,15 @@
 import { post } from './api.js';
-import type { ExpiringNotice } from './channel.js';
-import { every, listen, stopAll, type Stop } from './scope.js';
+import { ask } from './ask.js';
+import { amend } from './hear.js';
+import { reconnect } from './life.js';
+import { attempt, every, listen, stopAll, type Stop } from './scope.js';
 import { handleIn, heartbeatInterval, now, SECOND, setting, type Tab, tell } from './tab.js';
-import { timeLeft } from './view.js';
-import { dispatch, show } from './voice.js';
+import { deadlineOf, timeLeft } from './view.js';
+import { changed, dispatch } from './voice.js';
 import type { HeartbeatAnswer } from './wire.js';
+
+/** A clock that was set, or a machine that slept, is further off than this, in ms. */
+const JUMP = 5000;
 
 /**
  * Notes that a person is there, and says so at most once in an interval; what a script does is
@@ -34,34 +39,44 @@ function sayActive(tab: Tab): void {
   tab.acted_ = false;
   tab.saidAt_ = at;
   if (!tab.inCharge_) return tell(tab, { type: 'active' });
-  const era = tab.era_;
+  const handle = handleIn(tab);
   post<HeartbeatAnswer>(tab, '/api/session/heartbeat', { active: true }).then(
     ({ server_time, expires_at, idle_expires_at }) => {
-      const { state } = tab.view_ ?? {};
-      if (!state?.session || era !== tab.era_) return;
-      const at = now(tab);
-      const session = { ...state.session, expires_at, idle_expires_at };
-      const extended = { ...state, session, sync: { ...state.sync, server_time } };
-      tab.view_ = { state: extended, at };
-      show(tab);
-      tell(tab, { type: 'state', kind: 'heartbeat', state: extended }, at);
+      if (handle === handleIn(tab)) {
+        amend(tab, 'fetch', 'heartbeat', { expires_at, idle_expires_at }, server_time);
+      }
     },
     () => {}, // The next one will tell as well.
   );
 }
 
-/** Polling, there is nobody who warns. */
-export function warn(tab: Tab): void {
-  const left = tab.view_ && timeLeft(tab.view_, now(tab));
-  if (left === undefined || left > setting(tab, 'warning_threshold', 300)) return;
-  const { expires_at, idle_expires_at } = tab.view_?.state.session ?? {};
-  const ends = `${expires_at} ${idle_expires_at}`;
-  if (tab.warned_ === ends) return;
-  tab.warned_ = ends;
-  expiring(tab, { secondsLeft: Math.round(left / SECOND), canExtend: true }, tab.leading_);
+/** Watches the session's time run out, by the server's clock. */
+export const watchTime = (tab: Tab): Stop =>
+  every(tab.scope_, SECOND, () => warn(tab));
+
+/** After a jump of the clock nobody knows what is left until the server is asked. */
+function watchClock(tab: Tab): void {
+  const drift = attempt(() => now(tab) - tab.scope_.performance.now()) ?? 0;
+  const { drift_: before = drift } = tab;
+  tab.drift_ = drift;
+  if (!tab.transport_ || Math.abs(drift - before) < JUMP) return;
+  tab.unsure_ = true;
+  // A stream does not survive a sleep, and does not say so.
+  reconnect(tab);
+  void ask(tab, true, true);
 }
 
-export function expiring(tab: Tab, notice: ExpiringNotice, announce: boolean): void {
-  if (announce) tell(tab, { type: 'expiring', handle: handleIn(tab), notice });
-  dispatch(tab, 'sessionExpiring', notice);
+/** Tells the page once that the end is near, and if it is so no longer. */
+export function warn(tab: Tab): void {
+  const { view_: view } = tab;
+  watchClock(tab);
+  if (tab.unsure_) return;
+  const left = view && timeLeft(view, now(tab));
+  const near = left !== undefined && left <= setting(tab, 'warning_threshold', 300);
+  const deadline = near ? deadlineOf(view!) : undefined;
+  if (deadline === tab.notice_?.deadline) return;
+  const canExtend = view?.state.session?.can_extend !== false;
+  tab.notice_ = deadline ? { secondsLeft: Math.round(left! / SECOND), canExtend, deadline } : undefined;
+  changed(tab);
+  if (deadline && dispatch(tab, 'sessionExpiring', tab.notice_, true)) tab.prompt_();
 }

@@ -1,4 +1,3 @@
-export type { ExpiringNotice } from './channel.js';
 export {
   isSessionError,
   isSessionExpired,
@@ -6,14 +5,15 @@ export {
   isSessionRefused,
   isSessionUnavailable,
   SessionError,
-  SessionExpiredError,
-  SessionNetworkError,
-  SessionRefusedError,
-  SessionUnavailableError,
+  type SessionExpiredError,
+  type SessionNetworkError,
+  type SessionRefusedError,
+  type SessionUnavailableError,
 } from './errors.js';
 export type { PlatformSwitch, SessionEvents } from './events.js';
 export { handleSessionErrors, SessionErrorHandler } from './error-handler.js';
-export { SessionSync } from './session-sync.js';
-export type { Heard } from './voice.js';
+export { type Options, SessionSync } from './session-sync.js';
+export type { Choice } from './tab.js';
+export type { ExpiringNotice, Heard, Snapshot } from './voice.js';
 export type { Scope, Stop } from './scope.js';
 export type * from './wire.js';

@@ -1,75 +1,61 @@
-import { ask } from './ask.js';
+import { ask, insist } from './ask.js';
 import { openChannel } from './channel.js';
-import { glance } from './glance.js';
-import { hearStream } from './hear.js';
-import { watchActivity } from './idle.js';
-import { lead } from './leader.js';
-import { fillForms, showTimeLeft, visible } from './page.js';
-import { attempt, every, listen, type Stop, stopAll } from './scope.js';
-import { claimTabId, handOnTabId, MARKER } from './storage.js';
-import { checkInterval, handleIn, heartbeatInterval, now, SECOND, type Tab } from './tab.js';
-import { insist, keep } from './transport.js';
-import { handleOf } from './view.js';
-import { debug, setStatus, show } from './voice.js';
+import { watchActivity, watchTime } from './idle.js';
+import { takePart } from './leader.js';
+import { attempt, listen, type Stop, stopAll } from './scope.js';
+import { claimTabId, handOnTabId } from './storage.js';
+import { handleIn, heartbeatInterval, now, SECOND, type Tab, visible } from './tab.js';
+import { keep } from './transport.js';
+import { setStatus, show } from './voice.js';
 
 /** Starts to keep a tab in touch, through all that a browser does to it. */
 export function start(tab: Tab): Stop {
   const { scope_: scope } = tab;
   const { document } = scope;
-  const over = new AbortController();
   /** The page is left, or about to be frozen: it must keep neither the lead nor a connection. */
   const handOn = () => {
     handOnTabId(scope, tab.id_);
     rest(tab);
   };
-  const resume = () => {
-    if (tab.running_) return;
-    wake(tab);
-    void ask(tab);
+  const wake = () => {
+    if (tab.life_) return;
+    claimTabId(scope);
+    tab.life_ = new AbortController();
+    settle(tab);
+    void insist(tab);
   };
-  wake(tab);
-  void insist(scope, () => ask(tab), over.signal);
+  wake();
   return stopAll([
-    () => over.abort(),
     listen(scope, 'pagehide', handOn),
     listen(document, 'freeze', handOn),
     listen(scope, 'pageshow', (event) => {
-      if ((event as PageTransitionEvent).persisted) resume();
+      if ((event as PageTransitionEvent).persisted) wake();
     }),
-    listen(document, 'resume', resume),
+    listen(document, 'resume', wake),
     listen(scope, 'focus', () => look(tab)),
     listen(document, 'visibilitychange', () => look(tab)),
     listen(scope, 'offline', () => tab.transport_ && setStatus(tab, 'offline')),
     listen(scope, 'online', () => reconnect(tab)),
-    listen(scope, 'storage', (event) => {
-      if ((event as StorageEvent).key === MARKER) glance(tab);
-    }),
-    listen(document, 'submit', () => tab.view_ && fillForms(scope, tab.view_)),
     listen(document, 'DOMContentLoaded', () => show(tab)),
-    every(scope, SECOND, () => visible(scope) && tab.view_ && showTimeLeft(scope, tab.view_)),
+    watchTime(tab),
     () => rest(tab),
   ]);
 }
 
-function wake(tab: Tab): void {
-  claimTabId(tab.scope_);
-  tab.running_ = true;
-  settle(tab);
-}
-
 export function rest(tab: Tab): void {
-  tab.running_ = false;
+  tab.life_?.abort();
+  tab.life_ = tab.insisting_ = undefined;
   settle(tab);
 }
 
 /** Focus and visibility come in pairs, and most of them with nothing new to learn. */
 function look(tab: Tab): void {
-  const quiet = now(tab) - tab.heardAt_;
   const enough = tab.status_ === 'live' ? heartbeatInterval(tab) : SECOND;
-  if (tab.running_ && tab.enabled_ && visible(tab.scope_) && quiet > enough) void ask(tab);
+  if (tab.life_ && !tab.alone_ && visible(tab) && now(tab) - tab.heardAt_ > enough) void ask(tab);
 }
 
-function reconnect(tab: Tab): void {
+/** For a connection that may be dead, or could be had again. */
+export function reconnect(tab: Tab): void {
   if (!tab.transport_) return;
   setStatus(tab, 'reconnecting');
   if (!tab.inCharge_) return;
@@ -80,7 +66,7 @@ function reconnect(tab: Tab): void {
 
 /** Brings channel and transport in line with what is known. */
 export function settle(tab: Tab): void {
-  const syncing = tab.running_ && tab.answered_ && tab.enabled_;
+  const syncing = tab.life_ && tab.answeredAt_ && !tab.alone_;
   if (syncing) tab.channel_ ??= openChannel(tab);
   else {
     tab.channel_?.close_();
@@ -96,37 +82,8 @@ export function settle(tab: Tab): void {
 
 function connect(tab: Tab): Stop {
   const { scope_: scope } = tab;
+  const lead = () => keep(tab, true);
+  const goAlone = () => keep(tab, false);
   const canLead = tab.channel_ && scope.EventSource && attempt(() => scope.navigator.locks);
-  if (canLead) setStatus(tab, 'live');
-  return stopAll([
-    every(scope, checkInterval(tab), () => visible(scope) && glance(tab)),
-    watchActivity(tab),
-    canLead ? lead(scope, () => takeCharge(tab, true)) : takeCharge(tab, false),
-  ]);
-}
-
-function takeCharge(tab: Tab, leading: boolean): Stop {
-  const { scope_: scope } = tab;
-  tab.inCharge_ = true;
-  tab.leading_ = leading;
-  debug(tab, leading ? 'leads' : 'polls');
-  const stop = keep(
-    scope,
-    {
-      interval_: checkInterval(tab),
-      ask_: () => ask(tab),
-      unseen_: () => !leading && !visible(scope),
-      last_() {
-        const { state } = tab.view_ ?? {};
-        return state?.stamp && handleOf(state) && `${handleOf(state)}.${state.stamp}`;
-      },
-      hear_: (kind, data) => hearStream(tab, kind, data as object),
-      status_: (status) => setStatus(tab, status, leading),
-    },
-    leading,
-  );
-  return () => {
-    tab.inCharge_ = tab.leading_ = false;
-    stop();
-  };
+  return stopAll([watchActivity(tab), canLead ? takePart(tab, lead, goAlone) : goAlone()]);
 }

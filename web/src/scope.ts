@@ -48,21 +48,27 @@ export function every(scope: Scope, ms: number, work: () => void): Stop {
   return () => scope.clearInterval(timer);
 }
 
-/** Resolves after `ms`, or as soon as the signal is aborted. */
+/** Resolves after `ms`, as soon as the network is back, or when the signal is aborted. */
 export function pause(scope: Scope, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
     const finish = () => {
       stop();
       resolve();
     };
     const stop = stopAll([
-      after(scope, signal?.aborted ? 0 : ms, finish),
+      after(scope, ms, finish),
       listen(signal, 'abort', finish),
+      listen(scope, 'online', finish),
     ]);
   });
 }
 
-/** The delay before the next question, in ms: doubling, jittered, never above a second. */
-export function backoff(failures: number): number {
-  return Math.min(1000, 250 * 2 ** failures) * (0.5 + Math.random() / 2);
+/**
+ * The delay before the next question, in ms: doubling up to a second, then growing with the
+ * outage up to half a minute, and never the same for everybody.
+ */
+export function backoff(failures: number, outage = 0): number {
+  const ms = Math.max(Math.min(1000, 250 * 2 ** failures), Math.min(30_000, outage / 30));
+  return ms * (0.5 + Math.random() / 2);
 }

@@ -1,49 +1,85 @@
-import { post, validate } from './api.js';
+import { post, postPlainly } from './api.js';
 import { ask, exchange } from './ask.js';
-import { watchButtons } from './buttons.js';
+import { coalesce } from './coalesce.js';
 import { end } from './end.js';
 import { isSessionExpired, type SessionError } from './errors.js';
 import { fetchAs } from './fetch.js';
 import { leave } from './leave.js';
 import { start } from './life.js';
-import { showSession } from './page.js';
+import { attendPage } from './on-demand.js';
+import { pin, restorePin, setPin } from './pin.js';
 import { type Scope, type Stop, stopAll } from './scope.js';
 import { clearStorage, takeReturnPath } from './storage.js';
-import { online, Tab, tell } from './tab.js';
-import { complain, type Heard, heard } from './voice.js';
+import { announceSwitch, choose, makeSwitch } from './switching.js';
+import { blank, now, online, type Tab } from './tab.js';
+import { timeLeft } from './view.js';
+import { call, changed, complain, type Heard, type Snapshot, snapshotOf } from './voice.js';
 import type { Id, PerformanceMetrics, RefreshAnswer, SessionState, SwitchAnswer } from './wire.js';
+
+export interface Options {
+  /** Ask whether to stay signed in, before the session ends. Default: true. */
+  prompt?: boolean;
+  /** Ask to sign in again in the page, instead of leaving it. Default: false. */
+  signIn?: boolean;
+}
 
 /** One tab's share in a session that is the same in all of them: what a page may call. */
 export class SessionSync {
   isInitialized = false;
   readonly tabId: string;
-  readonly #scope: Scope;
   readonly #tab: Tab;
   #stop: Stop | undefined;
 
-  constructor(scope: Scope = globalThis as Scope) {
-    this.#scope = scope;
-    this.#tab = new Tab(scope, () => this.handleSessionExpired(), exchange);
-    this.tabId = this.#tab.id_;
+  constructor(scope: Scope = globalThis as Scope, options: Options = {}) {
+    const dialog = (name: 'askToStay' | 'askToSignIn') =>
+      import('./session-dialogs.js').then((dialogs) => dialogs[name](this));
+    const tab: Tab = {
+      ...blank(scope),
+      leave_: () => {
+        const leave = () => this.handleSessionExpired();
+        if (options.signIn && tab.over_ !== 'signed_out') dialog('askToSignIn').catch(leave);
+        else leave();
+      },
+      prompt_: () => {
+        if (options.prompt !== false) dialog('askToStay').catch(() => {});
+      },
+      exchange_: coalesce(() => (tab.flight_ = exchange(tab))),
+      switch_: coalesce(() => makeSwitch(tab)),
+    };
+    this.#tab = tab;
+    this.tabId = tab.id_;
+    restorePin(tab);
   }
 
   /** Starts, and returns the stop. A second call changes nothing. */
   init(): Stop {
     this.isInitialized = true;
-    Object.assign(this.#scope, { sessionSync: this });
-    return (this.#stop ??= stopAll([
-      watchButtons(this.#scope, this, (error) => complain(this.#tab, error)),
-      start(this.#tab),
-    ]));
+    // On a server there is nothing to keep in step.
+    if (!this.#tab.scope_.document) return () => {};
+    Object.assign(this.#tab.scope_, { sessionSync: this });
+    return (this.#stop ??= stopAll([attendPage(this.#tab, this), start(this.#tab)]));
+  }
+
+  /**
+   * Stops, and leaves nothing behind: no listener, no timer, no connection, no global. `init`
+   * starts anew.
+   */
+  destroy(): void {
+    const scope = this.#tab.scope_ as Scope & { sessionSync?: unknown };
+    this.#stop?.();
+    this.#stop = undefined;
+    this.#tab.subscribers_.clear();
+    this.#tab.heard_.clear();
+    if (scope.sessionSync === this) delete scope.sessionSync;
   }
 
   getTabId(): string {
     return this.tabId;
   }
 
-  /** Logs what is heard and done, in bundles, with `console.debug`. */
+  /** Logs what is heard and done with `console.debug`. */
   get debugMode(): boolean {
-    return this.#tab.debugging_;
+    return !!this.#tab.debugging_;
   }
   set debugMode(on: boolean) {
     this.#tab.debugging_ = on;
@@ -55,18 +91,16 @@ export class SessionSync {
 
   /** When the server last answered, in ms since the epoch. */
   get lastSyncTime(): number | null {
-    return this.#tab.answeredAt_;
+    return this.#tab.answeredAt_ ?? null;
   }
 
   getPerformanceMetrics(): PerformanceMetrics {
-    const { syncs_: syncCount, errors_: errorCount } = this.#tab;
+    const { counts_: counts, time_: time } = this.#tab;
+    const { syncCount, errorCount } = counts;
     return {
-      syncCount,
-      errorCount,
+      ...counts,
       errorRate: syncCount && errorCount / syncCount,
-      avgSyncTime: this.#tab.time_ / (syncCount - errorCount || 1),
-      streamEvents: this.#tab.streamEvents_,
-      channelMessages: this.#tab.channelMessages_,
+      avgSyncTime: time / (syncCount - errorCount || 1),
     };
   }
 
@@ -80,24 +114,44 @@ export class SessionSync {
   /** Whether the server calls the session valid now. Never rejects. */
   async validateSession(): Promise<boolean> {
     try {
-      return await validate(this.#tab);
+      const { valid } = await postPlainly<{ valid?: boolean }>(this.#tab, '/api/session/validate');
+      return valid === true;
     } catch (error) {
       if (!isSessionExpired(error)) complain(this.#tab, error as SessionError);
       return false;
     }
   }
 
-  /** Makes a platform the session's, in every tab. Rejects with a `SessionError`. */
-  async switchPlatform(id: Id): Promise<SwitchAnswer> {
-    const path = `/api/switch_platform/${encodeURIComponent(id)}`;
-    const answer = await post<SwitchAnswer>(this.#tab, path);
-    await switched(this.#tab, answer.platform.id, answer.platform.name);
-    return answer;
+  /**
+   * Makes a platform the session's, in every tab. This one shows it at once; by its name, if that
+   * is given. Rejects with a `SessionError`, and then shows what it showed before.
+   */
+  switchPlatform(id: Id, name?: string): Promise<SwitchAnswer> {
+    return choose(this.#tab, { id, ...(name && { name }) });
   }
 
   /** For a page that made the switch itself. The other tabs believe the server, not this. */
   notifyPlatformSwitch(id: Id, name: string): void {
-    void switched(this.#tab, id, name);
+    void announceSwitch(this.#tab, id, name);
+  }
+
+  /**
+   * This tab stays with a platform, also when it is loaded anew, while others follow the session.
+   * Rejects with a `SessionError`.
+   */
+  pinPlatform(id: Id): Promise<void> {
+    return pin(this.#tab, id);
+  }
+
+  /** This tab follows the session again. */
+  unpinPlatform(): void {
+    setPin(this.#tab);
+  }
+
+  /** Milliseconds until the session ends if nothing is done, by the server's clock. */
+  timeLeft(): number | null {
+    const tab = this.#tab;
+    return (tab.view_ && timeLeft(tab.view_, now(tab))) ?? null;
   }
 
   /** Slides the session's life time. Rejects with a `SessionError`. */
@@ -107,21 +161,28 @@ export class SessionSync {
     return answer;
   }
 
+  /** Stays signed in: `refresh`, as an answer to `sessionExpiring`. */
+  extend(): Promise<RefreshAnswer> {
+    return this.refresh();
+  }
+
   /**
    * Signs out, in every tab. With the server out of reach it rejects, because the session lives
    * on; what this page knows of the person is forgotten all the same.
    */
   async signOut(): Promise<void> {
-    const error: unknown = await post(this.#tab, '/logout').then(
-      () => undefined,
-      (reason) => reason,
-    );
-    if (error && !isSessionExpired(error)) {
-      clearStorage(this.#scope);
-      showSession(this.#scope, undefined);
-      throw error;
+    const tab = this.#tab;
+    try {
+      await post(tab, '/logout');
+    } catch (error) {
+      if (!isSessionExpired(error)) {
+        clearStorage(tab.scope_);
+        tab.forgotten_ = true;
+        changed(tab);
+        throw error;
+      }
     }
-    end(this.#tab, { error_code: 'SESSION_ENDED', reason: 'signed_out' }, true);
+    end(tab, { error_code: 'SESSION_ENDED', reason: 'signed_out' }, true);
   }
 
   /** `fetch` for the application's requests: done as the platform that this tab shows. */
@@ -131,25 +192,31 @@ export class SessionSync {
 
   /** Forgets what this origin keeps of the session and goes to sign in. */
   handleSessionExpired(): void {
-    leave(this.#scope, !this.#tab.signedOut_);
+    leave(this.#tab.scope_, this.#tab.over_ !== 'signed_out');
   }
 
   /** Where the person was when the session expired, once; for the page after signing in. */
   takeReturnPath(): string | null {
-    return takeReturnPath(this.#scope);
+    return takeReturnPath(this.#tab.scope_);
   }
 
   /** Reports all that is heard. Returns its stop. */
   onMessage(listener: (heard: Heard) => void): Stop {
-    const { listeners_: listeners } = this.#tab;
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    this.#tab.heard_.add(listener);
+    return () => this.#tab.heard_.delete(listener);
   }
-}
 
-/** Tells the other tabs at once; what they and this one show is what the server then says. */
-function switched(tab: Tab, id: Id, name: string): Promise<unknown> {
-  heard(tab, 'local', 'hint');
-  tell(tab, { type: 'hint', platformId: String(id), platformName: name });
-  return ask(tab);
+  /**
+   * Calls with the snapshot, at once and after each change, as a Svelte store does; with
+   * `getSnapshot` it is what `useSyncExternalStore` wants. Both may be passed on without `this`.
+   */
+  readonly subscribe = (listener: (snapshot: Snapshot) => void): Stop => {
+    // The same function twice is two subscriptions.
+    const subscriber = (snapshot: Snapshot) => listener(snapshot);
+    this.#tab.subscribers_.add(subscriber);
+    call(this.#tab, [subscriber], snapshotOf(this.#tab));
+    return () => this.#tab.subscribers_.delete(subscriber);
+  };
+
+  readonly getSnapshot = (): Snapshot => snapshotOf(this.#tab);
 }

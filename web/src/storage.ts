@@ -1,19 +1,23 @@
 import { attempt, type Scope } from './scope.js';
 
 const PREFIX = 'vedfolnir_';
-export const MARKER = 'vedfolnir_session_state';
+const MARKER = 'vedfolnir_session_state';
 const TAB = 'vedfolnir_tab_id';
 const RETURN = 'vedfolnir_return_to';
+const PIN = 'vedfolnir_pin';
+
+/** What is kept for this tab alone. `undefined` where nothing may be kept. */
+const get = (scope: Scope, key: string) => attempt(() => scope.sessionStorage.getItem(key));
+const set = (scope: Scope, key: string, value: string | undefined): void =>
+  attempt(() => {
+    if (value === undefined) scope.sessionStorage.removeItem(key);
+    else scope.sessionStorage.setItem(key, value);
+  });
 
 /** Says that somebody synced, and up to where; the state itself is never stored. */
 export function writeMarker(scope: Scope, stamp: string | undefined, tab: string): void {
   const marker = { stamp: stamp ?? null, at: scope.Date.now(), tab };
   attempt(() => scope.localStorage.setItem(MARKER, JSON.stringify(marker)));
-}
-
-/** The stamp of the last sync of any tab; `null` if there was none, or it was signed out. */
-export function readMarker(scope: Scope): string | null {
-  return attempt(() => JSON.parse(scope.localStorage.getItem(MARKER) ?? 'null')?.stamp) ?? null;
 }
 
 export function clearStorage(scope: Scope): void {
@@ -25,33 +29,27 @@ export function clearStorage(scope: Scope): void {
 }
 
 /** The id that this tab had on the page before, or a new one. It is no secret. */
-export function tabIdOf(scope: Scope): string {
-  const fresh = () => `tab_${Math.random().toString(36).slice(2)}${scope.Date.now().toString(36)}`;
-  return attempt(() => scope.sessionStorage.getItem(TAB)) ?? fresh();
-}
+export const tabIdOf = (scope: Scope): string =>
+  get(scope, TAB) ?? `tab_${Math.random().toString(36).slice(2)}${scope.Date.now().toString(36)}`;
 
 /**
  * While a page lives its id is not in storage, because a tab that is duplicated starts with a
  * copy of the storage and must not take the id along.
  */
-export function claimTabId(scope: Scope): void {
-  attempt(() => scope.sessionStorage.removeItem(TAB));
-}
+export const claimTabId = (scope: Scope): void => set(scope, TAB, undefined);
+export const handOnTabId = (scope: Scope, id: string): void => set(scope, TAB, id);
 
-export function handOnTabId(scope: Scope, id: string): void {
-  attempt(() => scope.sessionStorage.setItem(TAB, id));
-}
+export const readPin = (scope: Scope): string | null | undefined => get(scope, PIN);
+export const writePin = (scope: Scope, pin: string | undefined): void => set(scope, PIN, pin);
 
 export function keepReturnPath(scope: Scope): void {
-  attempt(() => {
-    const { pathname, search } = scope.location;
-    if (pathname) scope.sessionStorage.setItem(RETURN, pathname + (search ?? ''));
-  });
+  const { pathname, search = '' } = scope.location;
+  if (pathname) set(scope, RETURN, pathname + search);
 }
 
 /** Where the person was when the session expired, once: a path on this origin, or `null`. */
 export function takeReturnPath(scope: Scope): string | null {
-  const path = attempt(() => scope.sessionStorage.getItem(RETURN));
-  attempt(() => scope.sessionStorage.removeItem(RETURN));
+  const path = get(scope, RETURN);
+  set(scope, RETURN, undefined);
   return path && /^\/(?![/\\])/.test(path) ? path : null;
 }

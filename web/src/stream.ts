@@ -1,13 +1,25 @@
 import { after, attempt, listen, type Scope } from './scope.js';
 
-const KINDS = ['state', 'platform_switched', 'sessions_changed', 'expiring', 'ended'] as const;
+const KINDS = [
+  'heartbeat',
+  'state',
+  'platform_switched',
+  'sessions_changed',
+  'expiring',
+  'ended',
+] as const;
 export type StreamKind = (typeof KINDS)[number];
 
-const OPEN_WITHIN = 10_000;
+/** How long the first word may take, in ms. */
+const OPENS_WITHIN = 5000;
+/** The longest silence. The server says something at least each 15 s. */
+const SILENCE = 40_000;
+
+/** How a stream came to its end: the server said so, it broke, or nothing came through. */
+export type StreamEnd = 'ended' | 'broken' | 'silent';
 
 /**
- * Reads the server's events until the stream breaks or the signal is aborted (`false`), or the
- * server said that the session has ended (`true`).
+ * Reads the server's events until the stream breaks or the signal is aborted.
  * The browser's own reconnecting is not used: it waits for seconds and never tells why.
  */
 export function readStream(
@@ -15,32 +27,29 @@ export function readStream(
   /** The last event this tab has: its session's handle and the stamp. */
   last: string | undefined,
   signal: AbortSignal,
-  onOpen: () => void,
   onEvent: (kind: StreamKind, data: unknown) => void,
-): Promise<boolean> {
+): Promise<StreamEnd> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve(false);
     const query = last ? `?last_event_id=${encodeURIComponent(last)}` : '';
     const source = new scope.EventSource(`/api/session/events${query}`);
-    const finish = (ended: boolean) => {
+    const finish = (how: StreamEnd) => {
       cancel();
       unhear();
       source.close();
-      resolve(ended);
+      resolve(how);
     };
-    const fail = () => finish(false);
-    // A proxy that buffers neither opens the stream nor breaks it.
-    const cancel = after(scope, OPEN_WITHIN, fail);
+    const fail = () => finish('broken');
+    // A proxy that buffers opens the stream, or not even that, and breaks nothing.
+    const within = (ms: number) => after(scope, ms, () => finish('silent'));
+    let cancel = within(OPENS_WITHIN);
     const unhear = listen(signal, 'abort', fail);
     source.addEventListener('error', fail);
-    source.addEventListener('open', () => {
-      cancel();
-      onOpen();
-    });
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => {
         if (signal.aborted) return;
-        if (kind === 'ended') finish(true);
+        cancel();
+        cancel = within(SILENCE);
+        if (kind === 'ended') finish(kind);
         const data: unknown = attempt(() => JSON.parse((event as MessageEvent<string>).data));
         if (data && typeof data === 'object') onEvent(kind, data);
       });

@@ -1,87 +1,61 @@
-import { backoff, pause, type Scope, type Stop } from './scope.js';
-import { readStream, type StreamKind } from './stream.js';
-import type { SyncStatus } from './wire.js';
-
-export interface Outcome {
-  /** Whether the server said anything, a refusal included. */
-  answered: boolean;
-  /** How long it asked to be left alone, in ms. */
-  retryAfter?: number;
-}
-
-/** What the tab in charge does for all of them, or a tab on its own for itself. */
-interface Duty {
-  /** In ms, between two questions when polling. */
-  interval_: number;
-  ask_(): Promise<Outcome>;
-  /** Whether nobody would see the answer. */
-  unseen_(): boolean;
-  last_(): string | undefined;
-  hear_(kind: StreamKind, data: unknown): void;
-  status_(status: SyncStatus): void;
-}
+import { insist } from './ask.js';
+import { hearStream } from './hear.js';
+import { backoff, pause, type Stop } from './scope.js';
+import { readStream } from './stream.js';
+import { checkInterval, now, positionOf, type Tab, visible } from './tab.js';
+import { debug, setStatus } from './voice.js';
 
 const STRIKES = 3;
 const TRY_AGAIN = 30;
 
 /**
- * Asks until the server answers: soon again, but never in step with everybody else. Resolves to
- * the number of failures.
+ * Keeps the tab's knowledge fresh, as the leader for all of them: by the stream while it holds,
+ * asking why when it breaks; or on its own, or where streams cannot be had, by polling. A proxy
+ * that cuts every stream short, or lets nothing through, counts as that, and is tried again now
+ * and then.
  */
-export async function insist(
-  scope: Scope,
-  ask: () => Promise<Outcome>,
-  signal: AbortSignal,
-): Promise<number> {
-  for (let failures = 0; ; failures++) {
-    if (signal.aborted) return failures;
-    const { answered, retryAfter = 0 } = await ask();
-    if (answered) return failures;
-    await pause(scope, Math.max(backoff(failures), retryAfter), signal);
-  }
-}
-
-/**
- * Keeps the tab's knowledge fresh: by the stream while it holds, asking why when it breaks, or by
- * polling where streams cannot be had. A proxy that cuts every stream short counts as that, and
- * is tried again now and then.
- */
-export function keep(scope: Scope, duty: Duty, streams: boolean): Stop {
+export function keep(tab: Tab, leading: boolean): Stop {
+  const { scope_: scope } = tab;
   const over = new AbortController();
   const { signal } = over;
+  tab.inCharge_ = true;
+  tab.leading_ = leading;
+  debug(tab, leading ? 'leads' : 'polls');
 
-  const stream = async () => {
-    const opened = scope.Date.now();
-    const ended = await readStream(
-      scope,
-      duty.last_(),
-      signal,
-      () => duty.status_('live'),
-      duty.hear_,
-    );
-    if (!ended && !signal.aborted) duty.status_('reconnecting');
+  /** Returns the strikes against streams. */
+  const stream = async (strikes: number) => {
+    const opened = now(tab);
+    const how = await readStream(scope, positionOf(tab), signal, (kind, data) => {
+      tab.flowing_ = true;
+      setStatus(tab, 'live');
+      hearStream(tab, kind, data as never);
+    });
+    tab.flowing_ = false;
+    if (how !== 'ended' && !signal.aborted) setStatus(tab, 'reconnecting');
     // One that lives shorter than the interval is worse than polling.
-    return scope.Date.now() - opened >= duty.interval_;
-  };
-  const poll = async () => {
-    duty.status_('polling');
-    do await pause(scope, duty.interval_, signal);
-    while (duty.unseen_() && !signal.aborted);
+    if (now(tab) - opened < checkInterval(tab)) return strikes + 1;
+    return how === 'silent' ? STRIKES : 0;
   };
 
   void (async () => {
-    const start = streams ? 0 : Infinity;
+    const start = leading ? 0 : Infinity;
     let strikes = start;
     for (let round = 1; !signal.aborted; round++) {
-      if (strikes < STRIKES || (streams && round % TRY_AGAIN === 0)) {
-        strikes = (await stream()) ? 0 : strikes + 1;
-        await pause(scope, backoff(strikes), signal);
+      if (strikes < STRIKES || (leading && round % TRY_AGAIN === 0)) {
+        strikes = await stream(strikes);
+        if (strikes < STRIKES) await pause(scope, backoff(strikes), signal);
       } else {
-        await poll();
+        setStatus(tab, 'polling');
+        do await pause(scope, checkInterval(tab), signal);
+        while (!leading && !visible(tab) && !signal.aborted);
       }
       // While the server is away, no stream is to blame.
-      if (await insist(scope, duty.ask_, signal)) strikes = Math.min(strikes, start);
+      if (!signal.aborted && (await insist(tab))) strikes = Math.min(strikes, start);
     }
   })();
-  return () => over.abort();
+  return () => {
+    over.abort();
+    tab.inCharge_ = tab.leading_ = tab.flowing_ = false;
+  };
 }
+

@@ -17,25 +17,25 @@ export function handleOf(state: SessionState | undefined): string | undefined {
 /** How a state that is heard stands to the one that is held. */
 export function weigh(held: SessionState | undefined, heard: SessionState): Verdict {
   if (!held || handleOf(held) !== handleOf(heard)) return 'other';
-  const order = compareStamps(heard.stamp, held.stamp);
-  if (order === undefined) return essence(heard) === essence(held) ? 'same' : 'newer';
+  const order = compareStamps(heard.stamp, held.stamp) ?? +(essence(heard) !== essence(held));
   return order > 0 ? 'newer' : order < 0 ? 'older' : 'same';
 }
 
 /** Without a stamp there is only the content to tell a change by. */
-function essence(state: SessionState): string {
-  return JSON.stringify([state.user, state.platform]);
-}
+const essence = ({ user, platform }: SessionState): string => JSON.stringify([user, platform]);
 
-/** Milliseconds until the session ends if nothing is done, by the server's clock. */
-export function timeLeft(view: View, now: number): number | undefined {
-  const { session, sync } = view.state;
+/** When the session ends if nothing is done, by the server's clock, in ms since the epoch. */
+export function deadlineOf({ state: { session } }: View): number | undefined {
   const ends = [session?.expires_at, session?.idle_expires_at]
     .map((time) => Date.parse(time ?? ''))
-    .filter((time) => !Number.isNaN(time));
-  if (!ends.length) return undefined;
-  const serverTime = Date.parse(sync?.server_time ?? '');
+    .filter((time) => time);
+  return ends.length ? Math.min(...ends) : undefined;
+}
+
+/** Milliseconds until then. */
+export function timeLeft(view: View, now: number): number | undefined {
+  const deadline = deadlineOf(view);
   // A wrong clock here must not make a session look expired.
-  const offset = Number.isNaN(serverTime) ? 0 : serverTime - view.at;
-  return Math.max(0, Math.min(...ends) - now - offset);
+  const offset = (Date.parse(view.state.sync?.server_time ?? '') || view.at) - view.at;
+  return deadline && Math.max(0, deadline - now - offset);
 }

@@ -1,8 +1,9 @@
-import type { SessionError } from './errors.js';
-import { showSession, showStatus } from './page.js';
-import { attempt } from './scope.js';
-import { now, type Tab, tell } from './tab.js';
-import type { SyncStatus } from './wire.js';
+import { isSessionRefused, type SessionError } from './errors.js';
+import { warn } from './idle.js';
+import { pinned, withPin } from './pin.js';
+import { tellAlive } from './channel.js';
+import { now, stateIn, type Choice, type Tab } from './tab.js';
+import type { SessionState, SyncStatus } from './wire.js';
 
 /** What a tab heard, when and from where; for a page that shows how the tabs keep together. */
 export interface Heard {
@@ -12,7 +13,27 @@ export interface Heard {
   kind: string;
   stamp: string | undefined;
   /** When the tab that passed it on had heard it. */
-  sentAt?: number;
+  sentAt?: number | undefined;
+}
+
+export interface ExpiringNotice {
+  secondsLeft: number;
+  canExtend: boolean;
+  /** When, by the server's clock, in ms since the epoch. */
+  deadline: number;
+}
+
+/** All that a page may want to show, at one moment. It is the same object until something changes. */
+export interface Snapshot {
+  /** With the platform that this tab acts as. `null`: signed out, or not known yet. */
+  readonly state: SessionState | null;
+  readonly status: SyncStatus | null;
+  /** The platform that this tab is switching to, until the server has agreed or refused. */
+  readonly pending: Choice | null;
+  /** Whether this tab stays with its platform while others follow the session. */
+  readonly pinned: boolean;
+  /** Set from the moment the session's end is near until it is so no longer. */
+  readonly expiring: ExpiringNotice | null;
 }
 
 /** Returns false if a listener prevented what comes next. */
@@ -21,17 +42,45 @@ export function dispatch(tab: Tab, type: string, detail: unknown, cancelable = f
   return tab.scope_.dispatchEvent(new tab.scope_.CustomEvent(type, { detail, cancelable }));
 }
 
-export function setStatus(tab: Tab, status: SyncStatus, announce = false): void {
+export function setStatus(tab: Tab, status: SyncStatus): void {
   if (status === tab.status_) return;
   tab.status_ = status;
-  showStatus(tab.scope_, status);
+  show(tab);
   dispatch(tab, 'sessionSyncStatus', { status });
-  if (announce) tell(tab, { type: 'status', status });
+  if (tab.leading_) tellAlive(tab);
 }
 
+/** Tells whoever shows what is known. */
 export function show(tab: Tab): void {
-  if (tab.view_) showSession(tab.scope_, tab.view_);
-  if (tab.status_) showStatus(tab.scope_, tab.status_);
+  warn(tab);
+  changed(tab);
+}
+
+export function changed(tab: Tab): void {
+  tab.snapshot_ = undefined;
+  call(tab, tab.subscribers_, snapshotOf(tab));
+}
+
+export function snapshotOf(tab: Tab): Snapshot {
+  const state = stateIn(tab);
+  return (tab.snapshot_ ??= {
+    state: state && !tab.forgotten_ ? withPin(tab, state) : null,
+    status: tab.status_ ?? null,
+    pending: tab.pending_ ?? null,
+    pinned: !!pinned(tab),
+    expiring: tab.notice_ ?? null,
+  });
+}
+
+/** No listener can break another, or us. */
+export function call<T>(tab: Tab, listeners: Iterable<(value: T) => void>, value: T): void {
+  for (const listener of listeners) {
+    try {
+      listener(value);
+    } catch (error) {
+      raise(tab, error);
+    }
+  }
 }
 
 export function heard(
@@ -41,21 +90,16 @@ export function heard(
   stamp?: string,
   sentAt?: number,
 ): void {
-  const heard: Heard = { at: now(tab), source, kind, stamp, ...(sentAt && { sentAt }) };
+  const heard: Heard = { at: now(tab), source, kind, stamp, sentAt };
   debug(tab, 'heard', heard);
-  for (const listener of tab.listeners_) {
-    try {
-      listener(heard);
-    } catch (error) {
-      raise(tab, error);
-    }
-  }
+  call(tab, tab.heard_, heard);
 }
 
-/** An outage is told once, however many requests it fails. */
+/** An outage is told once, however many requests it fails; a refusal is an answer to somebody. */
 export function complain(tab: Tab, error: SessionError): void {
-  if (!tab.complained_) raise(tab, error);
-  tab.complained_ = true;
+  const refused = isSessionRefused(error);
+  if (refused || !tab.complained_) raise(tab, error);
+  tab.complained_ ||= !refused;
 }
 
 /** For an error that nobody is there to catch. */
@@ -64,10 +108,6 @@ export function raise({ scope_: scope }: Tab, error: unknown): void {
   scope.dispatchEvent(new scope.ErrorEvent('error', { error, message: String(error) }));
 }
 
-/** Collects lines, and logs them in bundles. */
 export function debug(tab: Tab, ...line: unknown[]): void {
-  if (!tab.debugging_ || tab.lines_.push(line) > 1) return;
-  tab.scope_.setTimeout(() => {
-    attempt(() => console.debug(`SessionSync ${tab.id_}`, ...tab.lines_.splice(0)));
-  }, 100);
+  if (tab.debugging_) console.debug('SessionSync', tab.id_, ...line);
 }

@@ -28,6 +28,8 @@ export interface SessionState {
     expires_at?: string;
     idle_expires_at?: string;
     version?: number;
+    /** Whether staying is possible; told only near the end, and only if it is not. */
+    can_extend?: boolean;
   };
   session_type?: string;
   sync?: {

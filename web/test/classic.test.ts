@@ -33,7 +33,7 @@ beforeEach(() => {
 
 const settled = (ms = 60) => new Promise((resolve) => setTimeout(resolve, ms));
 const load = (auto = false) => {
-  tab.document.currentScript = { hasAttribute: (name: string) => auto && name === 'data-auto' };
+  tab.document.currentScript = { dataset: auto ? { auto: '' } : {} };
   run(script);
 };
 

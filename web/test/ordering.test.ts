@@ -88,11 +88,22 @@ describe('tabs', () => {
     | { do: 'crash'; tab: number }
     | { do: 'open' }
     | { do: 'outage'; ms: number }
+    | { do: 'choose'; tab: number; id: number }
+    | { do: 'stop'; tab: number }
+    | { do: 'go on' }
+    | { do: 'leave and come back'; tab: number; ms: number }
+    | { do: 'lose history'; id: number }
     | { do: 'look'; tab: number }
     | { do: 'wait'; ms: number };
 
   const tab = fc.nat({ max: 9 });
+  const id = fc.integer({ min: 1, max: 5 });
   const step: fc.Arbitrary<Step> = fc.oneof(
+    fc.record({ do: fc.constant('choose' as const), tab, id }),
+    fc.record({ do: fc.constant('stop' as const), tab }),
+    fc.record({ do: fc.constant('go on' as const) }),
+    fc.record({ do: fc.constant('leave and come back' as const), tab, ms: fc.integer({ min: 1, max: 3000 }) }),
+    fc.record({ do: fc.constant('lose history' as const), id }),
     fc.record({ do: fc.constant('switch' as const), id: fc.integer({ min: 1, max: 5 }), silent: fc.boolean() }),
     fc.record({ do: fc.constant('login elsewhere' as const) }),
     fc.record({ do: fc.constant('crash' as const), tab }),
@@ -132,12 +143,29 @@ describe('tabs', () => {
               server.stop();
               await advance(step.ms);
               server.down = false;
+            } else if (what === 'choose') {
+              // The answer is lost with the tab; a refusal is the server's to give.
+              void chosen!.sync.switchPlatform(step.id).catch(() => {});
+            } else if (what === 'stop') {
+              chosen!.stopped = true;
+            } else if (what === 'go on') {
+              for (const tab of living) tab.goOn();
+            } else if (what === 'leave and come back') {
+              if (chosen!.stopped) continue;
+              chosen!.scope.dispatchEvent(new Event('pagehide'));
+              await advance(step.ms);
+              chosen!.scope.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+            } else if (what === 'lose history') {
+              Object.assign(session, { epoch: session.epoch + 1, version: 0 });
+              server.switchTo(session, step.id);
             } else if (what === 'look') {
+              if (chosen!.stopped) continue;
               chosen!.show('visible');
             } else {
               await advance(step.ms);
             }
           }
+          for (const tab of browser.tabs) tab.goOn();
           // The server's return, one interval, and the slowest message.
           await advance(2000 + 2000 + 1500);
           for (const tab of browser.tabs.filter((tab) => tab.alive)) {
@@ -150,6 +178,8 @@ describe('tabs', () => {
               expect(compareStamps(stamp, stamps[i])).toBeGreaterThan(0);
             }
           }
+          browser.carry = () => [1];
+          await advance(5000);
           // Streams that were cut three times in a row are given up for a while.
           const polling = browser.leader!.status === 'polling';
           expect(server.streams.size).toBe(polling ? 0 : 1);
@@ -159,7 +189,7 @@ describe('tabs', () => {
           for (const tab of browser.tabs) tab.crash();
         },
       ),
-      { numRuns: 30, endOnFailure: true },
+      { numRuns: 100, endOnFailure: true },
     );
   });
 

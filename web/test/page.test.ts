@@ -68,8 +68,10 @@ function form(names: string[]): HTMLFormElement {
 
 const values = (form: HTMLFormElement) => [...form.querySelectorAll('input')].map(({ value }) => value);
 
+/** What works on the elements is loaded on demand. */
 async function init(): Promise<void> {
   stop = sync.init();
+  await vi.dynamicImportSettled();
   await vi.advanceTimersByTimeAsync(50);
 }
 
@@ -90,6 +92,50 @@ describe('buttons', () => {
 
   test('switch the platform', async () => {
     expect(await press('data-session-switch', '12')).toContain('POST /api/switch_platform/12');
+  });
+
+  test('pin this tab to what it shows, and let it follow again', async () => {
+    const platforms = [{ id: 1, name: HTML, platform_type: 'pixelfed', instance_url: 'https://px.test' }];
+    const state = vi.mocked(fetch).getMockImplementation()!;
+    vi.mocked(fetch).mockImplementation(async (path, init) =>
+      path === '/api/user_platforms'
+        ? ({ ok: true, status: 200, json: async () => ({ platforms }) } as Response)
+        : state(path, init),
+    );
+    expect(await press('data-session-pin', '')).toContain('GET /api/user_platforms');
+    const root = document.documentElement;
+    expect(root.hasAttribute('data-session-pinned')).toBe(true);
+    document.querySelector<HTMLElement>('[data-session-pin]')!.click();
+    expect(root.hasAttribute('data-session-pinned')).toBe(false);
+    expect(sync.getSnapshot().pinned).toBe(false);
+  });
+
+  test('a switch shows at once: by its name, or at least not by the old one', async () => {
+    const platform = show('data-session-platform');
+    const hidden = form(['platform_id']);
+    await init();
+    vi.mocked(fetch).mockImplementation(() => new Promise(() => {}));
+    void sync.switchPlatform(2, 'Two');
+    expect([platform.textContent, values(hidden)]).toEqual(['Two', ['2']]);
+    expect(document.documentElement.hasAttribute('data-session-pending')).toBe(true);
+    void sync.switchPlatform(3);
+    expect([platform.textContent, values(hidden)]).toEqual(['…', ['3']]);
+  });
+
+  test('a switch that is refused is taken back, and the server’s words are reported', async () => {
+    const platform = show('data-session-platform');
+    const reported = vi.fn();
+    vi.stubGlobal('reportError', reported);
+    const button = document.body.appendChild(document.createElement('button'));
+    button.setAttribute('data-session-switch', '2');
+    button.setAttribute('data-session-name', 'Two');
+    await init();
+    vi.mocked(fetch).mockResolvedValue({ ok: false, status: 403, json: async () => ({ error: 'Not today' }), clone: () => ({ json: async () => ({}) }) } as any);
+    button.click();
+    expect(platform.textContent).toBe('Two');
+    await vi.advanceTimersByTimeAsync(50);
+    expect(platform.textContent).toBe(HTML);
+    expect(reported.mock.calls.map(([error]) => error.message)).toEqual(['Not today']);
   });
 
   test('sign out', async () => {
@@ -133,6 +179,30 @@ describe('the page', () => {
     late.addEventListener('submit', (event) => event.preventDefault());
     late.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
     expect(values(late)).toEqual(['the-token', '1']);
+  });
+
+  test('a form marked data-platform-form gets the hidden input that it lacks, once', async () => {
+    const form = document.body.appendChild(document.createElement('form'));
+    form.setAttribute('data-platform-form', '');
+    await init();
+    await Promise.all([sync.syncSessionState(), vi.advanceTimersByTimeAsync(50)]);
+    const inputs = [...form.querySelectorAll('input')].map(({ type, name, value }) => [type, name, value]);
+    expect(inputs).toEqual([['hidden', 'platform_id', '1']]);
+  });
+
+  test('what works on elements is loaded for one that comes later, and destroy() stops it', async () => {
+    await init();
+    const user = show('data-session-user');
+    state = { ...state, stamp: '1.2.1' };
+    await Promise.all([sync.syncSessionState(), vi.advanceTimersByTimeAsync(50)]);
+    await vi.dynamicImportSettled();
+    expect(user.textContent).toBe(HTML);
+    sync.destroy();
+    user.textContent = 'mine';
+    state = { ...state, stamp: '1.3.1' };
+    await Promise.all([sync.syncSessionState(), vi.advanceTimersByTimeAsync(5000)]);
+    expect(user.textContent).toBe('mine');
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('a form follows the platform that the tab shows', async () => {

@@ -11,7 +11,7 @@ test('the types say what the methods do', () => {
   expectTypeOf<SessionSync['init']>().returns.toEqualTypeOf<() => void>();
   expectTypeOf<SessionSync['syncSessionState']>().returns.resolves.toEqualTypeOf<SessionState | null>();
   expectTypeOf<SessionSync['validateSession']>().returns.resolves.toEqualTypeOf<boolean>();
-  expectTypeOf<SessionSync['switchPlatform']>().parameters.toEqualTypeOf<[number | string]>();
+  expectTypeOf<SessionSync['switchPlatform']>().parameter(0).toEqualTypeOf<number | string>();
   expectTypeOf<SessionSync['switchPlatform']>().returns.resolves.toEqualTypeOf<SwitchAnswer>();
   expectTypeOf<SessionSync['notifyPlatformSwitch']>().returns.toEqualTypeOf<void>();
   expectTypeOf<SessionSync['onMessage']>().parameter(0).parameter(0).toEqualTypeOf<Heard>();

@@ -41,8 +41,14 @@ export class Server {
   readonly opened: string[] = [];
   down: false | 'network' | 503 | 'html' = false;
   streamsWork = true;
+  /** A proxy opens streams and lets nothing through. */
+  buffering = false;
   latency = 5;
   token = 'token-1';
+  /** The platforms of whoever asks. */
+  platforms = [1, 2, 3, 4, 5];
+  /** Why no switch is allowed. */
+  refused: object | undefined;
   sync: Record<string, unknown> = {
     enabled: true,
     check_interval_seconds: 2,
@@ -147,10 +153,19 @@ export class Server {
     }
     if (path.startsWith('/api/switch_platform/')) {
       const id = Number(path.split('/').at(-1));
+      if (this.refused) return { status: 403, body: this.refused };
       if (id > 9) return { status: 404, body: { error: 'No such platform', error_code: 'PLATFORM_NOT_FOUND' } };
       this.switchTo(session, id);
       const { type: platform_type, ...platform } = session.platform!;
       return { status: 200, body: { success: true, message: 'ok', platform: { ...platform, platform_type } } };
+    }
+    if (path === '/api/user_platforms') {
+      const platforms = this.platforms.map(platformOf).map(({ type, ...rest }) => ({
+        ...rest,
+        platform_type: type,
+        instance_url: 'https://x.test',
+      }));
+      return { status: 200, body: { success: true, platforms } };
     }
     if (path === '/api/session/heartbeat') {
       this.idle = Date.now() - this.started + 1_800_000;
@@ -181,6 +196,7 @@ export function platformOf(id: number) {
 class FakeEventSource extends EventTarget {
   readyState = 0;
   session: Session | undefined;
+  private beat: any;
   constructor(
     readonly tab: Tab,
     url: string,
@@ -197,6 +213,10 @@ class FakeEventSource extends EventTarget {
       this.session = session;
       server.streams.add(this);
       this.dispatchEvent(new Event('open'));
+      if (server.buffering) return;
+      const beat = () => this.deliver('heartbeat', {}, '');
+      beat();
+      this.beat = setInterval(beat, 15_000);
       const last = new URL(url, 'http://app.test').searchParams.get('last_event_id');
       if (last !== `${session.handle}.${stampOf(session)}`) this.deliver('state', server.stateOf(session), stampOf(session));
     }, server.latency);
@@ -204,22 +224,24 @@ class FakeEventSource extends EventTarget {
 
   deliver(kind: string, data: object, id: string): void {
     const text = JSON.stringify(data);
-    setTimeout(() => {
+    if (this.tab.browser.server.buffering) return;
+    this.tab.later(1, () => {
       if (this.readyState !== 1) return;
       this.dispatchEvent(Object.assign(new Event(kind), { data: text, lastEventId: id }));
-    }, 1);
+    });
   }
 
   fail(): void {
-    setTimeout(() => {
+    this.tab.later(2, () => {
       if (this.readyState === 2) return;
       this.close();
       this.dispatchEvent(new Event('error'));
-    }, 2);
+    });
   }
 
   close(): void {
     this.readyState = 2;
+    clearInterval(this.beat);
     this.tab.browser.server.streams.delete(this);
     this.tab.sources.delete(this);
   }
@@ -227,7 +249,7 @@ class FakeEventSource extends EventTarget {
 
 class FakeChannel {
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  constructor(private readonly tab: Tab) {
+  constructor(readonly tab: Tab) {
     tab.browser.channels.add(this);
   }
   postMessage(data: unknown): void {
@@ -235,9 +257,9 @@ class FakeChannel {
     browser.messages.push({ from: this.tab, data: data as any });
     for (const other of browser.channels) {
       if (other === this) continue;
-      for (const delay of browser.carry(data)) {
-        const copy = structuredClone(data);
-        setTimeout(() => browser.channels.has(other) && other.onmessage?.({ data: copy }), delay);
+      const copy = structuredClone(data);
+      for (const delay of browser.carry(copy)) {
+        other.tab.later(delay, () => browser.channels.has(other) && other.onmessage?.({ data: copy }));
       }
     }
   }
@@ -281,7 +303,7 @@ export class Browser {
   carry: (message: unknown) => number[] = () => [1];
   storageEvents = true;
   private readonly queue: { tab: Tab; grant: () => void }[] = [];
-  private holder: Tab | undefined;
+  private holder: { tab: Tab; broken: () => void } | undefined;
 
   open(missing: string[] = [], path = '/home'): Tab {
     const tab = new Tab(this, missing, path);
@@ -290,26 +312,36 @@ export class Browser {
   }
 
   get leader(): Tab | undefined {
-    return this.holder;
+    return this.holder?.tab;
   }
 
-  request(tab: Tab, signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> {
+  /** The lock is the browser's: a tab that is stopped keeps it, and may be given it. */
+  request(tab: Tab, { signal, steal }: LockOptions, work: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const entry = {
         tab,
         grant: () => {
-          this.holder = tab;
+          const lock = { tab, broken: () => tab.run(() => reject(new DOMException('stolen', 'AbortError'))) };
+          this.holder = lock;
           tab.release = () => {
-            if (this.holder !== tab) return;
+            if (this.holder !== lock) return;
             this.holder = undefined;
             this.next();
           };
-          void work().then(() => {
-            tab.release?.();
-            resolve();
-          });
+          tab.run(() =>
+            work().then(() => {
+              if (this.holder === lock) tab.release?.();
+              resolve();
+            }),
+          );
         },
       };
+      if (steal) {
+        const robbed = this.holder;
+        this.holder = undefined;
+        robbed?.broken();
+        return entry.grant();
+      }
       signal?.addEventListener('abort', () => {
         const at = this.queue.indexOf(entry);
         if (at < 0) return;
@@ -337,9 +369,9 @@ export class Browser {
   stored(tab: Tab, key: string, newValue: string | null): void {
     for (const other of this.tabs) {
       if (other === tab || !other.alive || !this.storageEvents) continue;
-      setTimeout(() => {
+      other.later(1, () => {
         other.scope.dispatchEvent(Object.assign(new Event('storage'), { key, newValue }));
-      }, 1);
+      });
     }
   }
 }
@@ -358,6 +390,11 @@ export class Tab {
   alive = true;
   /** Added to the tab's clock. */
   skew = 0;
+  /** How long the machine has slept: the clock went on, what counts time did not. */
+  slept = 0;
+  /** As in a debugger: nothing runs, nothing is told, and what arrives waits. */
+  stopped = false;
+  private readonly waiting: (() => void)[] = [];
   release: (() => void) | undefined;
   token = '';
 
@@ -381,8 +418,8 @@ export class Tab {
       navigator: {
         onLine: true,
         locks: {
-          request: (_: string, { signal }: { signal?: AbortSignal }, work: () => Promise<void>) =>
-            browser.request(tab, signal, work),
+          request: (_: string, options: LockOptions, work: () => Promise<void>) =>
+            browser.request(tab, options, work),
         },
       },
       location: {
@@ -409,9 +446,11 @@ export class Tab {
       Date: { now: () => Date.now() + tab.skew },
       fetch: (path: string, init: RequestInit) => tab.fetch(path, init),
       reportError: (error: unknown) => tab.errors.push(error),
-      setTimeout: (work: () => void, ms: number) => tab.timer(setTimeout(work, ms)),
+      performance: { now: () => Date.now() - tab.slept },
+      setTimeout: (work: () => void, ms: number) => tab.timer(setTimeout(() => tab.run(work), ms)),
       clearTimeout: (timer: any) => clearTimeout(timer),
-      setInterval: (work: () => void, ms: number) => tab.timer(setInterval(work, ms)),
+      setInterval: (work: () => void, ms: number) =>
+        tab.timer(setInterval(() => tab.stopped || work(), ms)),
       clearInterval: (timer: any) => clearInterval(timer),
       addEventListener: target.addEventListener.bind(target),
       removeEventListener: target.removeEventListener.bind(target),
@@ -450,10 +489,9 @@ export class Tab {
     const answered = server.answer(request, this.browser.cookie);
     answered.catch(() => {});
     return new Promise((resolve, reject) => {
-      setTimeout(() => {
-        if (!this.alive) return;
+      this.later(server.latency, () => {
         answered.then((answer) => resolve(responseOf(answer)), reject);
-      }, server.latency);
+      });
     });
   }
 
@@ -483,6 +521,20 @@ export class Tab {
     this.document.visibilityState = state;
     this.document.dispatchEvent(new Event('visibilitychange'));
     if (state === 'visible') this.scope.dispatchEvent(new Event('focus'));
+  }
+
+  later(ms: number, work: () => void): void {
+    setTimeout(() => this.run(work), ms);
+  }
+
+  run(work: () => void): void {
+    if (this.stopped) this.waiting.push(work);
+    else if (this.alive) work();
+  }
+
+  goOn(): void {
+    this.stopped = false;
+    for (const work of this.waiting.splice(0)) this.run(work);
   }
 
   private timer<T>(timer: T): T {

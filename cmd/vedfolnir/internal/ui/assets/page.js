@@ -76,6 +76,28 @@
     (heir || document.getElementById('main')).focus();
   }
 
+  // What the server rendered is the session's; a pinned tab shows its own platform.
+  function showOwn(part) {
+    const platform = window.sessionSync?.getSnapshot().state?.platform;
+    if (!platform) return;
+    for (const [name, text] of [['', platform.name], ['-type', platform.type], ['-url', platform.instance_url]]) {
+      for (const element of part.querySelectorAll(`[data-session-platform${name}]`)) element.textContent = text;
+    }
+    markCurrent(part, platform.id);
+    showPins(part);
+  }
+
+  function markCurrent(part, id) {
+    for (const item of part.querySelectorAll('[data-platform-id]')) {
+      if (item.dataset.platformId === String(id)) item.setAttribute('aria-current', 'true');
+      else item.removeAttribute('aria-current');
+    }
+  }
+
+  // Only a script can pin.
+  const showPins = (part) => part.querySelectorAll('[data-pin]').forEach((pin) => { pin.hidden = false; });
+  if (window.sessionSync) showPins(document);
+
   async function refresh() {
     if (!wanted || wanted === stampOf(document) || document.visibilityState === 'hidden') return;
     const answer = await fetch('/', { headers: { Accept: 'text/html' } }).catch(() => undefined);
@@ -87,7 +109,9 @@
     if (stampOf(page) !== wanted) return refreshSoon(1000);
     for (const part of document.querySelectorAll('[data-part]')) {
       const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
-      if (fresh) replace(part, document.adoptNode(fresh));
+      if (!fresh) continue;
+      showOwn(fresh);
+      replace(part, document.adoptNode(fresh));
     }
     showTimes();
   }
@@ -112,21 +136,17 @@
     const form = event.target;
     if (form.getAttribute('action') !== '/switch' || !window.sessionSync?.isInitialized) return;
     event.preventDefault();
-    window.sessionSync.switchPlatform(form.elements.to.value).catch(() => form.submit());
+    const name = form.querySelector('[data-session-name]')?.dataset.sessionName;
+    window.sessionSync.switchPlatform(form.elements.to.value, name).catch(({ name: kind, message }) => {
+      // A form shows what went wrong on a page of its own; a refusal has been read already.
+      if (kind === 'SessionRefusedError') showNotification(message, 'error');
+      else form.submit();
+    });
   });
 
   window.addEventListener('platformSwitched', ({ detail }) => {
-    for (const item of document.querySelectorAll('[data-platform-id]')) {
-      if (item.dataset.platformId === String(detail.platformId)) item.setAttribute('aria-current', 'true');
-      else item.removeAttribute('aria-current');
-    }
+    markCurrent(document, detail.platformId);
     document.title = `${detail.platformName} – Vedfolnir`;
     showNotification(`You are now acting as ${detail.platformName}.`);
-  });
-
-  window.addEventListener('sessionExpiring', ({ detail }) => {
-    const message = `You will be signed out in about ${span(Math.max(1, Math.round(detail.secondsLeft / 60)))}.`;
-    const stay = { text: 'Stay signed in', run: () => window.sessionSync?.refresh().catch(() => showNotification('That did not work. Please try again.', 'error')) };
-    showNotification(message, 'warning', detail.canExtend ? stay : undefined);
   });
 })();

@@ -1,0 +1,79 @@
+import { get } from './api.js';
+import { refused } from './errors.js';
+import { attempt } from './scope.js';
+import { readPin, writePin } from './storage.js';
+import { type Choice, stateIn, type Tab } from './tab.js';
+import { dispatch, raise, show } from './voice.js';
+import { type Id, idOf, type SessionPlatform, type SessionState } from './wire.js';
+
+/** The platform that this tab stays with, if it belongs to the person who is signed in. */
+export function pinned(tab: Tab): SessionPlatform | undefined {
+  const { pin_: pin } = tab;
+  return pin && pin.user === idOf(stateIn(tab)?.user) ? pin.platform : undefined;
+}
+
+/** What the page shows, and so what it acts as. */
+export const shownPlatform = (tab: Tab): Choice | null | undefined =>
+  tab.pending_ ?? pinned(tab) ?? stateIn(tab)?.platform;
+
+export function withPin(tab: Tab, state: SessionState): SessionState {
+  const platform = pinned(tab);
+  return platform ? { ...state, platform } : state;
+}
+
+/** Says so, if the platform of this tab has become another. */
+export function tellPlatform(tab: Tab): void {
+  const state = stateIn(tab);
+  const platform = state && withPin(tab, state).platform;
+  const id = idOf(platform) ?? '';
+  const { told_: told = id } = tab;
+  tab.told_ = id;
+  if (!platform || id === told) return;
+  dispatch(tab, 'platformSwitched', {
+    platformId: platform.id,
+    platformName: platform.name,
+    platformType: platform.type,
+    stamp: state.stamp,
+  });
+}
+
+export function setPin(tab: Tab, platform?: SessionPlatform): void {
+  tab.pin_ = platform && { user: idOf(stateIn(tab)?.user), platform };
+  writePin(tab.scope_, platform && JSON.stringify(tab.pin_));
+  show(tab);
+  tellPlatform(tab);
+}
+
+/** What was pinned before the page was loaded anew. */
+export const restorePin = (tab: Tab): void => {
+  tab.pin_ = attempt(() => JSON.parse(readPin(tab.scope_) ?? 'null')) ?? undefined;
+};
+
+export async function pin(tab: Tab, id: Id): Promise<void> {
+  const platform = await find(tab, id);
+  if (!platform) throw refused(404, { error: 'There is no such platform among yours.' });
+  setPin(tab, platform);
+}
+
+/** Looks whether the pinned platform is still the person's, and says so if it is not. */
+export function checkPin(tab: Tab): void {
+  const platform = pinned(tab);
+  if (!platform) return;
+  find(tab, platform.id).then(
+    (found) => {
+      if (pinned(tab) !== platform) return;
+      if (JSON.stringify(found) !== JSON.stringify(platform)) setPin(tab, found);
+      if (found) return;
+      const error = `${platform.name} is not yours any more: this tab follows the others again.`;
+      raise(tab, refused(404, { error, error_code: 'PLATFORM_NOT_FOUND' }));
+    },
+    () => {}, // Nothing is known; the next state will ask again.
+  );
+}
+
+async function find(tab: Tab, id: Id): Promise<SessionPlatform | undefined> {
+  type Listed = SessionPlatform & { platform_type: string };
+  const { platforms } = await get<{ platforms: Listed[] }>(tab, '/api/user_platforms');
+  const found = platforms.find((platform) => idOf(platform) === String(id));
+  return found && { id: found.id, name: found.name, type: found.platform_type, instance_url: found.instance_url! };
+}
