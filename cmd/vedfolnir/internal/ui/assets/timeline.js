@@ -12,7 +12,7 @@
   const LENGTH = 12;
   const KINDS = {
     state: 'the state of the session', sessions_changed: 'another session began or ended', expiring: 'the end is near',
-    ended: 'the session has ended', hint: 'a switch is on its way', active: 'somebody is active', status: 'how the connection is',
+    ended: 'the session has ended', hint: 'a switch is on its way', active: 'somebody is active', heartbeat: 'somebody is active, so there is more time',
   };
   const SOURCES = {
     stream: 'from the server’s stream', channel: 'from another tab', fetch: 'by asking the server', local: 'in this tab',
