@@ -1,7 +1,7 @@
 import { expired } from './errors.js';
 import { settle } from './life.js';
 import { handleIn, type Tab, tell } from './tab.js';
-import { dispatch, raise, show } from './voice.js';
+import { dispatch, show } from './voice.js';
 import type { Refusal } from './wire.js';
 
 /** Once per session: says so, forgets, and goes to sign in unless the page prevents it. */
@@ -19,7 +19,5 @@ export function end(tab: Tab, body: Refusal, announce: boolean): void {
   if (announce) tell(tab, { type: 'ended', handle, code, reason });
   settle(tab);
   show(tab);
-  if (!dispatch(tab, 'sessionExpired', { reason }, true)) return;
-  if (reason !== 'signed_out') raise(tab, expired({ ...body, reason }));
-  tab.leave_();
+  if (dispatch(tab, 'sessionExpired', { reason }, true)) tab.leave_(expired({ ...body, reason }));
 }

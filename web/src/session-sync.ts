@@ -13,7 +13,7 @@ import { clearStorage, takeReturnPath } from './storage.js';
 import { announceSwitch, choose, makeSwitch } from './switching.js';
 import { blank, now, online, type Tab } from './tab.js';
 import { timeLeft } from './view.js';
-import { call, changed, complain, type Heard, type Snapshot, snapshotOf } from './voice.js';
+import { call, changed, complain, type Heard, raise, type Snapshot, snapshotOf } from './voice.js';
 import type { Id, PerformanceMetrics, RefreshAnswer, SessionState, SwitchAnswer } from './wire.js';
 
 export interface Options {
@@ -35,9 +35,14 @@ export class SessionSync {
       import('./session-dialogs.js').then((dialogs) => dialogs[name](this));
     const tab: Tab = {
       ...blank(scope),
-      leave_: () => {
-        const leave = () => this.handleSessionExpired();
-        if (options.signIn && tab.over_ !== 'signed_out') dialog('askToSignIn').catch(leave);
+      leave_: (error) => {
+        const unwanted = tab.over_ !== 'signed_out';
+        const leave = () => {
+          // The specification's listener leaves the page when it hears of this.
+          if (unwanted) raise(tab, error);
+          this.handleSessionExpired();
+        };
+        if (options.signIn && unwanted) dialog('askToSignIn').catch(leave);
         else leave();
       },
       prompt_: () => {

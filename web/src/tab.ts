@@ -1,4 +1,5 @@
 import type { Exchange } from './ask.js';
+import type { SessionError } from './errors.js';
 import type { Telling } from './channel.js';
 import { attempt, type Scope, type Stop } from './scope.js';
 import { tabIdOf } from './storage.js';
@@ -22,8 +23,8 @@ export type Choice = Omit<SessionPlatform, 'name'> & { name?: string };
 export interface Tab {
   readonly scope_: Scope;
   readonly id_: string;
-  /** Goes to sign in, or asks for it in place. */
-  readonly leave_: Stop;
+  /** Says why the session is over and goes to sign in, or asks for it in place. */
+  readonly leave_: (error: SessionError) => void;
   /** Loads the built-in prompt. */
   readonly prompt_: Stop;
   /** Asks the server, or joins whoever is about to. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { SessionSync } from '../src/index.js';
+import { handleSessionErrors, SessionErrorHandler, SessionSync } from '../src/index.js';
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -159,11 +159,15 @@ test('by option, signing in again happens in the page, which keeps what was writ
   await start({ signIn: true, prompt: false });
   draft.value = 'half a thought';
   const leave = vi.spyOn(sync, 'handleSessionExpired').mockImplementation(() => {});
-  vi.stubGlobal('reportError', () => {});
+  // The specification's listener would leave the page.
+  const left = vi.spyOn(SessionErrorHandler, 'handleSessionExpired').mockImplementation(() => {});
+  const unhandle = handleSessionErrors(globalThis as any);
   signedIn = false;
   void sync.syncSessionState();
   await settle();
+  unhandle();
   expect(leave).not.toHaveBeenCalled();
+  expect(left).not.toHaveBeenCalled();
   const form = dialog()!.querySelector('form')!;
   const send = async (password: string) => {
     form.querySelector<HTMLInputElement>('[name=username]')!.value = 'ada';
