@@ -30,6 +30,7 @@ var bundles = []bundle{
 	{"src/index.ts", "../sessionhttp/static/session-sync.mjs", false},
 	{"src/session-page.ts", "../sessionhttp/static/session-page.js", false},
 	{"src/session-dialogs.ts", "../sessionhttp/static/session-dialogs.js", false},
+	{"src/session-debug.ts", "../sessionhttp/static/session-debug.js", false},
 }
 
 func main() {

@@ -73,6 +73,7 @@ async function send(tab: Tab, path: string, headers = {}, body?: object): Promis
     headers: { 'Content-Type': 'application/json', ...headers },
     body: JSON.stringify(body),
   };
+  tab.counts_.requests++;
   try {
     const response = await tab.scope_.fetch(path, {
       method: 'GET',

@@ -1,6 +1,7 @@
 import { ask } from './ask.js';
 import { end } from './end.js';
 import { rest, settle } from './life.js';
+import { noteLag } from './metrics.js';
 import { checkPin, tellPlatform, withPin } from './pin.js';
 import { compareStamps, leavesGap } from './stamp.js';
 import { writeMarker } from './storage.js';
@@ -22,6 +23,7 @@ export function hear(
   const before = stateIn(tab);
   const verdict = weigh(before, state);
   const other = verdict === 'other';
+  noteLag(tab, now(tab) - toldAt(state));
   if (source !== 'channel') heard(tab, source, kind, state.stamp);
   if (tab.replaced_) return;
   const announceIt = () => announce && tell(tab, { type: 'state', kind, state }, at);

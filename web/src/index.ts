@@ -12,6 +12,7 @@ export {
 } from './errors.js';
 export type { PlatformSwitch, SessionEvents } from './events.js';
 export { handleSessionErrors, SessionErrorHandler } from './error-handler.js';
+export type { PerformanceMetrics } from './metrics.js';
 export { type Options, SessionSync } from './session-sync.js';
 export type { Choice } from './tab.js';
 export type { ExpiringNotice, Heard, Snapshot } from './voice.js';

@@ -6,6 +6,7 @@ import { isSessionExpired, type SessionError } from './errors.js';
 import { fetchAs } from './fetch.js';
 import { leave } from './leave.js';
 import { start } from './life.js';
+import { metricsOf, type PerformanceMetrics } from './metrics.js';
 import { attendPage } from './on-demand.js';
 import { pin, restorePin, setPin } from './pin.js';
 import { type Scope, type Stop, stopAll } from './scope.js';
@@ -14,7 +15,7 @@ import { announceSwitch, choose, makeSwitch } from './switching.js';
 import { blank, now, online, type Tab } from './tab.js';
 import { timeLeft } from './view.js';
 import { call, changed, complain, type Heard, raise, type Snapshot, snapshotOf } from './voice.js';
-import type { Id, PerformanceMetrics, RefreshAnswer, SessionState, SwitchAnswer } from './wire.js';
+import type { Id, RefreshAnswer, SessionState, SwitchAnswer } from './wire.js';
 
 export interface Options {
   /** Ask whether to stay signed in, before the session ends. Default: true. */
@@ -100,13 +101,7 @@ export class SessionSync {
   }
 
   getPerformanceMetrics(): PerformanceMetrics {
-    const { counts_: counts, time_: time } = this.#tab;
-    const { syncCount, errorCount } = counts;
-    return {
-      ...counts,
-      errorRate: syncCount && errorCount / syncCount,
-      avgSyncTime: time / (syncCount - errorCount || 1),
-    };
+    return metricsOf(this.#tab);
   }
 
   /** Asks the server. Never rejects: `null` is "signed out" or "no answer". */

@@ -99,11 +99,16 @@ export interface Tab {
   readonly subscribers_: Set<(snapshot: Snapshot) => void>;
   /** Milliseconds spent on answers. */
   time_: number;
+  /** How much later it was here than the server said, in ms, the last of them. */
+  readonly lags_: number[];
+  readonly began_: number;
   readonly counts_: {
     syncCount: number;
     errorCount: number;
     streamEvents: number;
     channelMessages: number;
+    reconnects: number;
+    requests: number;
   };
 }
 
@@ -118,7 +123,16 @@ export const blank = (scope_: Scope) => ({
   heard_: new Set<(heard: Heard) => void>(),
   subscribers_: new Set<(snapshot: Snapshot) => void>(),
   time_: 0,
-  counts_: { syncCount: 0, errorCount: 0, streamEvents: 0, channelMessages: 0 },
+  lags_: [] as number[],
+  began_: scope_.Date.now(),
+  counts_: {
+    syncCount: 0,
+    errorCount: 0,
+    streamEvents: 0,
+    channelMessages: 0,
+    reconnects: 0,
+    requests: 0,
+  },
 });
 
 export const now = (tab: Tab): number => tab.scope_.Date.now();

@@ -23,8 +23,9 @@ export function keep(tab: Tab, leading: boolean): Stop {
   debug(tab, leading ? 'leads' : 'polls');
 
   /** Returns the strikes against streams. */
-  const stream = async (strikes: number) => {
+  const stream = async (strikes: number, round: number) => {
     const opened = now(tab);
+    if (round > 1) tab.counts_.reconnects++;
     const how = await readStream(scope, positionOf(tab), signal, (kind, data) => {
       tab.flowing_ = true;
       setStatus(tab, 'live');
@@ -42,7 +43,7 @@ export function keep(tab: Tab, leading: boolean): Stop {
     let strikes = start;
     for (let round = 1; !signal.aborted; round++) {
       if (strikes < STRIKES || (leading && round % TRY_AGAIN === 0)) {
-        strikes = await stream(strikes);
+        strikes = await stream(strikes, round);
         if (strikes < STRIKES) await pause(scope, backoff(strikes), signal);
       } else {
         setStatus(tab, 'polling');

@@ -82,17 +82,3 @@ export type SyncStatus = 'live' | 'polling' | 'reconnecting' | 'offline';
 export function idOf(thing: { id: Id } | null | undefined): string | undefined {
   return thing ? String(thing.id) : undefined;
 }
-
-export interface PerformanceMetrics {
-  /** Questions put to `/api/session_state`, answered or not. */
-  syncCount: number;
-  errorCount: number;
-  /** From 0 to 1; 0 before the first question. */
-  errorRate: number;
-  /** Mean time to an answer, in ms. */
-  avgSyncTime: number;
-  /** Events that the stream brought to this tab. */
-  streamEvents: number;
-  /** Messages that other tabs sent to this one. */
-  channelMessages: number;
-}

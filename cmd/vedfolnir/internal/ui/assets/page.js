@@ -149,4 +149,13 @@
     document.title = `${detail.platformName} – Vedfolnir`;
     showNotification(`You are now acting as ${detail.platformName}.`);
   });
+
+  // --- the client from inside, at ?debug ---
+
+  const client = document.querySelector('script[data-auto]');
+  if (client && new URLSearchParams(location.search).has('debug')) {
+    import(new URL('session-debug.js', client.src).href)
+      .then(() => document.body.append(document.createElement('vedfolnir-debug')))
+      .catch(() => showNotification('The panel could not be loaded.', 'error'));
+  }
 })();
