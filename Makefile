@@ -23,6 +23,8 @@ ATTACK_SAMPLES ?= 60
 MODULES := $(sort $(shell find . -name node_modules -prune -o -name testdata -prune -o -name go.mod -exec dirname {} \;))
 # The repository's own tests go last; tools holds no package.
 OTHERS := $(patsubst %,%/...,$(filter-out ./test ./tools,$(MODULES)))
+# What npm tests without a browser.
+NPM := $(filter-out ./test/e2e,$(sort $(shell find . \( -name node_modules -o -name dist \) -prune -o -name package.json -exec dirname {} \;)))
 PACKAGES := $(OTHERS) ./test/...
 
 # Results that were good before are good enough on a developer's machine.
@@ -51,7 +53,8 @@ test:
 
 test-web:
 	@sh tools/need node || $(SKIP_UNLESS_CI); \
-	$(call npm-ci,web) && cd web && npm run --silent typecheck && npm test
+	for package in $(NPM); do $(call npm-ci,$$package); \
+	npm run --silent --prefix $$package typecheck && npm test --prefix $$package || exit 1; done
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \

@@ -125,7 +125,7 @@ type testSet struct {
 
 // find says what is wrong with a name. Names are "sqlitestore.TestX/subtest",
 // with the folder before the dot ("session" is the root), or the title of a test
-// of scripts ("web: title", "e2e: title") or of a suite that others run
+// of scripts ("web: title", "e2e: title", "examples: title") or of a suite that others run
 // ("storetest: title", "bustest: title").
 func (s testSet) find(name string) (problem string) {
 	if folder, title, ok := strings.Cut(name, ": "); ok {
@@ -165,8 +165,10 @@ func (s testSet) findTitle(folder, title string) (problem string) {
 		folder = "web/test/"
 	case "e2e":
 		folder = "test/e2e/"
+	case "examples":
+		folder = "examples/"
 	default:
-		return "titles are of web, e2e, storetest or bustest"
+		return "titles are of web, e2e, examples, storetest or bustest"
 	}
 	for file, text := range s.scripts {
 		if !strings.HasPrefix(file, folder) {
@@ -191,7 +193,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 var (
 	testFunction = regexp.MustCompile(`^(Test|Fuzz|Benchmark|Example)`)
-	scriptTest   = regexp.MustCompile(`\.test\.(ts|mjs|js)$`)
+	scriptTest   = regexp.MustCompile(`\.test\.(tsx?|mjs|js)$`)
 )
 
 func findTests(t *testing.T) testSet {
