@@ -87,7 +87,7 @@ func (l Line) Concerns(user session.UserID) bool { return l.User == user || l.By
 // What happened, when, why, in which session and in which request stays, and so
 // does an operator who did it. The digest of the line stays what it was.
 func (l Line) Erase() Line {
-	if l.Erased() {
+	if l.empty() {
 		return l
 	}
 	l.Personal, l.Salt = l.personal(), Salt{}
@@ -107,6 +107,12 @@ func (l Line) openBy() string {
 	return person
 }
 
+// empty reports whether the personal fields are gone, and nothing stands in their
+// place.
+func (l Line) empty() bool {
+	return l.Erased() && l.User == "" && l.Platform == "" && l.Client == session.Client{} && l.By == l.openBy()
+}
+
 // Digest covers every field; the personal ones by their salted hash.
 func (l Line) Digest() Digest {
 	w := newWriter("vedfolnir audit line 1")
@@ -118,7 +124,7 @@ func (l Line) Digest() Digest {
 	w.text(l.openBy())
 	w.text(l.RequestID)
 	personal := l.Personal
-	if !l.Erased() {
+	if !l.empty() { // the fields themselves tell, whatever stands beside them
 		personal = l.personal()
 	}
 	w.bytes(personal[:])

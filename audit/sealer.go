@@ -54,6 +54,7 @@ type Sealing struct {
 	Holder string
 	Now    time.Time
 	Until  time.Time // not after Now: the lease is given back
+	Latest time.Time // another's lease that lasts longer is none
 }
 
 // ErrNotSealer means that another process seals.
@@ -72,7 +73,8 @@ const (
 	// tellInterval is how often the newest checkpoint is logged: a log that leaves the
 	// machine is one more witness.
 	tellInterval = time.Hour
-	// lease is how long a sealer that died keeps others from sealing.
+	// lease is how long a sealer that died keeps others from sealing. One that lasts
+	// longer is none: it was taken by a clock that was ahead.
 	lease      = 10 * time.Second
 	sealAtOnce = 4096
 )
@@ -164,8 +166,11 @@ func (s *Sealer) state(ctx context.Context) (State, bool, error) {
 	if err != nil {
 		return state, false, err
 	}
-	if state.Holder != s.name && s.Now().Before(state.Until) {
-		s.known = state.Newest
+	now := s.Now()
+	if state.Holder != s.name && now.Before(state.Until) && !state.Until.After(now.Add(lease)) {
+		if !s.lost(state.Newest) {
+			s.known = state.Newest
+		}
 		return state, false, nil
 	}
 	return state, true, nil
@@ -186,7 +191,7 @@ func (s *Sealer) store(ctx context.Context, b Batch, state State, hold time.Dura
 	now := s.Now()
 	b.At = now.UTC().Truncate(time.Microsecond)
 	s.Keys.sign(&b.Checkpoint)
-	err := s.Store.SealAudit(ctx, Sealing{Batch: b, After: newest.Number, Holder: s.name, Now: now, Until: now.Add(hold)})
+	err := s.Store.SealAudit(ctx, Sealing{Batch: b, After: newest.Number, Holder: s.name, Now: now, Until: now.Add(hold), Latest: now.Add(lease)})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func (f Finding) String() string { return string(f.Kind) + ": " + f.Text }
 // Report is what a verification found.
 type Report struct {
 	Findings    []Finding  `json:"findings"` // the first broken link first; none: all is well
+	Further     uint64     `json:"further"`  // findings that are left out, for there are so many
 	Oldest      uint64     `json:"oldest"`   // the first line there
 	Newest      Checkpoint `json:"newest"`   // zero: nothing was ever sealed
 	Sealed      uint64     `json:"sealed"`   // lines that are linked and signed for
@@ -82,9 +83,11 @@ func NewVerifier(keys Keys, kept ...Checkpoint) (*Verifier, error) {
 }
 
 func (v *Verifier) found(kind Kind, first, last, checkpoint uint64, format string, args ...any) {
-	if len(v.report.Findings) < findingsKept {
-		v.report.Findings = append(v.report.Findings, Finding{kind, first, last, checkpoint, fmt.Sprintf(format, args...)})
+	if len(v.report.Findings) >= findingsKept {
+		v.report.Further++
+		return
 	}
+	v.report.Findings = append(v.report.Findings, Finding{kind, first, last, checkpoint, fmt.Sprintf(format, args...)})
 }
 
 // Line takes the next one.
@@ -193,6 +196,7 @@ func (v *Verifier) lines(b Batch, lines []Line) {
 // judge says what happened to a line that does not fit its link.
 func (v *Verifier) judge(b Batch, l Line) {
 	if len(v.report.Findings) >= findingsKept {
+		v.report.Further++
 		return
 	}
 	before := b.Before
@@ -221,6 +225,9 @@ func (v *Verifier) Report() Report {
 	r.Newest = v.last
 	if c := r.Newest; !c.IsZero() && v.first.From > c.Oldest {
 		v.found(Removed, c.Oldest, v.first.From-1, c.Number, "%s missing at the old end, and their checkpoints: by checkpoint %d they should still be here", span(c.Oldest, v.first.From-1), c.Number)
+	}
+	if c := v.first; c.Number > 1 && c.Before == (Digest{}) {
+		v.found(Cut, c.From, c.From, c.Number, "everything up to checkpoint %d was cut off, or a database without an audit was put back: the server noticed on %s, and began anew", c.Number-1, c.At.UTC().Format(time.RFC3339))
 	}
 	if kept := v.newest; kept.Number > r.Newest.Number {
 		v.found(Cut, r.Newest.Last+1, kept.Last, kept.Number, "the end was cut off: checkpoint %d, signed on %s for the lines up to %d, is known from elsewhere, and the newest here is checkpoint %d, for the lines up to %d", kept.Number, kept.At.UTC().Format(time.RFC3339), kept.Last, r.Newest.Number, r.Newest.Last)

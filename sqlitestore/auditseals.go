@@ -11,7 +11,7 @@ var _ audit.Store = (*Store)(nil)
 const (
 	checkpointColumns = `number, at, oldest, first, before, last, link, key, signature`
 	newestCheckpoint  = `SELECT ` + checkpointColumns + ` FROM session_audit_checkpoints ORDER BY number DESC LIMIT 1`
-	auditState        = `SELECT holder, until, (SELECT max(seq) FROM session_audit) FROM session_audit_lease`
+	auditState        = `SELECT (SELECT max(seq) FROM session_audit), holder, until FROM (SELECT 1) LEFT JOIN session_audit_lease`
 )
 
 // AuditState implements [audit.Store].
@@ -25,7 +25,7 @@ func (s *Store) AuditState(ctx context.Context) (audit.State, error) {
 		if err != nil || r == nil {
 			return state, err
 		}
-		state.Holder, state.Until, state.End = r.text(0), r.time(1), r.counter(2)
+		state.End, state.Holder, state.Until = r.counter(0), r.text(1), r.time(2)
 		return state, nil
 	})
 }
@@ -49,7 +49,8 @@ func scanCheckpoint(r row) audit.Checkpoint {
 }
 
 const (
-	takeLease = `UPDATE session_audit_lease SET holder = ?1, until = ?3 WHERE holder = ?1 OR until <= ?2 RETURNING 1`
+	takeLease = `INSERT INTO session_audit_lease VALUES (1, ?1, ?3) ON CONFLICT DO UPDATE SET holder = ?1, until = ?3
+	WHERE holder = ?1 OR until <= ?2 OR until > ?4 RETURNING 1`
 	sealAudit = `INSERT INTO session_audit_checkpoints (` + checkpointColumns + `, links) VALUES (?,?,?,?,?,?,?,?,?,?)`
 )
 
@@ -67,7 +68,7 @@ func (s *Store) SealAudit(ctx context.Context, b audit.Sealing) error {
 		if last.Number != b.After {
 			return none, refuse(audit.ErrNotSealer)
 		}
-		ours, err := t.one(takeLease, b.Holder, micros(b.Now), micros(b.Until))
+		ours, err := t.one(takeLease, b.Holder, micros(b.Now), micros(b.Until), micros(b.Latest))
 		if err == nil && ours == nil {
 			err = refuse(audit.ErrNotSealer)
 		}

@@ -94,6 +94,8 @@ func TestTamperingIsFound(t *testing.T) {
 		"altered: with what":                  {"UPDATE session_audit SET user_agent = 'curl' WHERE seq = 5", audit.Altered, 5},
 		"altered: as which platform":          {"UPDATE session_audit SET platform_id = '99' WHERE seq = 5", audit.Altered, 5},
 		"altered: salt":                       {"UPDATE session_audit SET salt = randomblob(16) WHERE seq = 5", audit.Altered, 5},
+		"altered: passed off as erased":       {"erase alex; UPDATE session_audit SET user_id = 'robin', ip_address = '198.51.100.9' WHERE seq = 5", audit.Altered, 5},
+		"altered: by whom, once it is erased": {"erase alex; UPDATE session_audit SET by = 'robin' WHERE seq = 5", audit.Altered, 5},
 		"altered: erased as another":          {"UPDATE session_audit SET user_id = '', salt = NULL, personal = randomblob(32) WHERE seq = 5", audit.Altered, 5},
 		"removed":                             {"DELETE FROM session_audit WHERE seq = 5", audit.Removed, 5},
 		"removed: a whole batch":              {"DELETE FROM session_audit WHERE seq IN (4, 5, 6)", audit.Removed, 4},
@@ -125,6 +127,12 @@ func TestTamperingIsFound(t *testing.T) {
 			state, err := s.AuditState(t.Context())
 			if err != nil {
 				t.Fatal(err)
+			}
+			if erase, ok := strings.CutPrefix(c.sql, "erase alex; "); ok {
+				if _, err := s.EraseAudit(t.Context(), "alex"); err != nil {
+					t.Fatal(err)
+				}
+				c.sql = erase
 			}
 			if _, err := s.DB().ExecContext(t.Context(), c.sql); err != nil {
 				t.Fatal(err)
@@ -325,7 +333,7 @@ func TestOneSealerAmongProcesses(t *testing.T) {
 // Two that both believe it is their turn: the store lets one through.
 func TestTwoSealersNeverSealTheSame(t *testing.T) {
 	s := audited(t, file(t))
-	b := audit.Sealing{Holder: "one", Now: start, Until: start.Add(time.Second)}
+	b := audit.Sealing{Holder: "one", Now: start, Until: start.Add(time.Second), Latest: start.Add(time.Minute)}
 	b.Number, b.From, b.At, b.Sign = 1, 1, start, []byte{1}
 	if err := s.SealAudit(t.Context(), b); err != nil {
 		t.Fatal(err)
@@ -383,6 +391,96 @@ func (m *memoryWitness) Load() (audit.Checkpoint, error) { return m.Checkpoint, 
 func (m *memoryWitness) Save(c audit.Checkpoint) error {
 	m.Checkpoint = c
 	return nil
+}
+
+// A report is bounded, and says that there is more: what it leaves out may be news.
+func TestAReportSaysThatThereIsMore(t *testing.T) {
+	s := audited(t, file(t))
+	sealer := sealerOf(s, &clock{start}, seed(1))
+	if _, err := s.DB().ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
+		INSERT INTO session_audit (at, action, user_id, platform_id, reason, by, ip_address, user_agent, salt)
+		SELECT i, 'created', 'alex', '', '', 'alex', '', '', randomblob(16) FROM n`); err != nil {
+		t.Fatal(err)
+	}
+	sealNow(t, sealer, 120)
+	if _, err := s.DB().ExecContext(t.Context(), `UPDATE session_audit SET reason = 'limit'`); err != nil {
+		t.Fatal(err)
+	}
+	if r := verified(t, s, sealer.Keys); len(r.Findings) != 100 || r.Further != 20 {
+		t.Errorf("%d findings and %d more", len(r.Findings), r.Further)
+	}
+}
+
+// Everything goes, and the server goes on: what it seals from then on does not
+// pass for the beginning.
+func TestABeginningAnewIsNotTheBeginning(t *testing.T) {
+	s := audited(t, file(t))
+	kept := &memoryWitness{}
+	sealer := sealerOf(s, &clock{start}, seed(1))
+	sealer.Witness = kept
+	signIn(t, s, "alex")
+	sealNow(t, sealer, 1)
+	if _, err := s.DB().ExecContext(t.Context(), `DELETE FROM session_audit; DELETE FROM session_audit_checkpoints`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		signIn(t, s, "robin")
+		sealNow(t, sealer, 1)
+	}
+	r := verified(t, s, sealer.Keys, kept.Checkpoint)
+	if len(r.Findings) != 1 || r.Findings[0].Kind != audit.Cut || r.Findings[0].Checkpoint != 2 {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// A lease that is taken in a sealer's name does not make it forget how far the
+// audit came.
+func TestALeaseOfAnothersHidesNoCut(t *testing.T) {
+	s := audited(t, file(t))
+	kept := &memoryWitness{}
+	c := &clock{start}
+	sealer := sealerOf(s, c, seed(1))
+	sealer.Witness = kept
+	for range 3 {
+		signIn(t, s, "alex")
+		sealNow(t, sealer, 1)
+	}
+	if _, err := s.DB().ExecContext(t.Context(), `DELETE FROM session_audit WHERE seq > 1; DELETE FROM session_audit_checkpoints WHERE number > 1;
+		UPDATE session_audit_lease SET holder = 'nobody', until = ?`, start.Add(time.Second).UnixMicro()); err != nil {
+		t.Fatal(err)
+	}
+	sealNow(t, sealer, 0)
+	c.Time = c.Add(2 * time.Second)
+	signIn(t, s, "alex")
+	sealNow(t, sealer, 1)
+	if r := verified(t, s, sealer.Keys, kept.Checkpoint); len(r.Findings) != 1 || r.Findings[0].Kind != audit.Cut {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// No lease lasts longer than one, whatever it says: it was taken by a clock that
+// was ahead, or to keep everybody from sealing.
+func TestNoLeaseKeepsFromSealingForLong(t *testing.T) {
+	for name, sql := range map[string]string{
+		"by a clock that was ahead": `UPDATE session_audit_lease SET holder = 'ended since', until = until + 31536000000000`,
+		"by nobody":                 `DELETE FROM session_audit_lease`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := audited(t, file(t))
+			sealer := sealerOf(s, &clock{start}, seed(1))
+			signIn(t, s, "alex")
+			sealNow(t, sealer, 1)
+			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+			signIn(t, s, "alex")
+			if r := verified(t, s, sealer.Keys); r.Unsealed != 1 {
+				t.Errorf("%+v: there is a line that waits", r)
+			}
+			sealNow(t, sealer, 1)
+			sealNow(t, sealerOf(s, &clock{start}, seed(1)), 0) // and it has the lease again
+		})
+	}
 }
 
 // The end is cut off, with its checkpoints, and the server goes on: it says so, and

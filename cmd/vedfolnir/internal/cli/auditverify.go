@@ -154,8 +154,8 @@ func (a auditVerify) tell(c *Call, r audit.Report) error {
 		c.summarize(r)
 	}
 	switch {
-	case len(r.Findings) > 0:
-		return tampered(len(r.Findings))
+	case len(r.Findings) > 0 || r.Further > 0:
+		return tampered(len(r.Findings) + int(r.Further))
 	case !r.Newest.IsZero() && !r.Sure:
 		return hint(fmt.Errorf("the newest checkpoint is signed by the key %s, which is not at hand: whether the lines are what was sealed cannot be told", r.Newest.Key), "name the keys file that the server uses (--keys), or its public key (--key)")
 	}
@@ -166,11 +166,14 @@ func (c *Call) summarize(r audit.Report) {
 	for _, f := range r.Findings {
 		c.say("%s", visible([]string{f.String()})[0])
 	}
+	if r.Further > 0 {
+		c.say("And more: %s.", count(int(r.Further), "further finding"))
+	}
 	if r.Newest.IsZero() {
 		c.say("Nothing has been sealed yet; lines that wait: %d.", r.Unsealed)
 		return
 	}
-	if len(r.Findings) == 0 && r.Sure {
+	if len(r.Findings) == 0 && r.Further == 0 && r.Sure {
 		c.say("Nothing was altered, removed, put in or moved.")
 	}
 	c.say("Sealed: %s, up to %d, by %s, the newest (%d) of %s.", count(int(r.Sealed), "line"), r.Newest.Last, count(int(r.Checkpoints), "checkpoint"), r.Newest.Number, r.Newest.At.UTC().Format("2006-01-02 15:04:05 UTC"))
