@@ -2,6 +2,7 @@ package sessionhttp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -227,7 +228,7 @@ func (h *Handler) require(next http.Handler, check func(context.Context) error) 
 // net/http. [Handler.Error] answers it, and [ProblemOf] says what it means.
 func CheckSession(ctx context.Context) error {
 	if !session.FromContext(ctx).SignedIn() {
-		return visitOf(ctx).refusal
+		return cmp.Or(visitOf(ctx).refusal, errSessionRequired) // the session may have been taken from ctx
 	}
 	return nil
 }

@@ -74,6 +74,13 @@ func TestChecksSayWhatTheGuardsAnswer(t *testing.T) {
 	if got := ended.Get("/").Body; !strings.HasPrefix(got, "401 SESSION_ENDED revoked_by_user\n") {
 		t.Errorf("ended: %s", got)
 	}
+	nobody := func(w http.ResponseWriter, r *http.Request) {
+		codes(w, r.WithContext(session.NewContext(r.Context(), nil)))
+	}
+	taken := sessiontest.NewClient(t, k.handler.Wrap(http.HandlerFunc(nobody))).SignIn("alex")
+	if got := taken.Get("/").Body; strings.Contains(got, "passes") {
+		t.Errorf("the session was taken from the request: %s", got)
+	}
 	if err := sessionhttp.CheckSession(t.Context()); sessionhttp.ProblemOf(err).Status != 401 {
 		t.Errorf("outside the middleware: %v", err)
 	}
