@@ -112,7 +112,7 @@ func (s sessionShow) Run(c *Call) error {
 			return noSuchSession(err, id)
 		}
 		name := ""
-		if p, err := d.people.Lookup(c, string(record.UserID)); err == nil {
+		if p, err := d.people.Entry(c, record.UserID); err == nil {
 			name = p.Username
 		}
 		r := d.row(record.Session, record.Client, name)

@@ -79,7 +79,7 @@ func (a *App) showMetrics(w http.ResponseWriter, r *http.Request) {
 
 // mustBeAdmin asks the directory: what the session was made with may be old.
 func (a *App) mustBeAdmin(r *http.Request) error {
-	e, err := a.people.Lookup(r.Context(), string(session.FromContext(r.Context()).Session.UserID))
+	e, err := a.people.Entry(r.Context(), session.FromContext(r.Context()).Session.UserID)
 	if err != nil {
 		return unavailable(err)
 	}

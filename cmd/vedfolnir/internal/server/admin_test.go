@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
 )
 
@@ -80,6 +81,22 @@ func TestSummaryIsForAPerson(t *testing.T) {
 		if !strings.Contains(text, words) {
 			t.Errorf("no %q in\n%s", words, text)
 		}
+	}
+}
+
+// Whoever has another's id for a name is another all the same.
+func TestAnAdministratorsNameMakesNobodyElseOne(t *testing.T) {
+	s := demo(t)
+	_, err := s.people.Add(t.Context(), directory.Newcomer{
+		Username: string(entry(t, s, "alex").ID), Email: "number@example.org", Password: "correct horse battery", Role: directory.Admin,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser(t)
+	b.signIn("alex")
+	if p := b.do("GET", "/api/admin/metrics", nil); p.status != 403 {
+		t.Errorf("%d %s", p.status, p.body)
 	}
 }
 
