@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/vedfolnir/session"
@@ -181,4 +184,42 @@ func TestAPersonHasAllThatIsStoredAboutThem(t *testing.T) {
 	if told := s.told(t, "person_exported"); len(told) != 1 || told[0].User != alex.ID || told[0].By != string(alex.ID) {
 		t.Errorf("%+v", told)
 	}
+}
+
+// slow is a connection that takes nothing in until it is let.
+type slow struct {
+	http.ResponseWriter
+	writing chan<- struct{}
+	let     <-chan struct{}
+}
+
+func (s slow) Write(b []byte) (int, error) {
+	s.writing <- struct{}{}
+	<-s.let
+	return s.ResponseWriter.Write(b)
+}
+
+// Whoever does not take in what they asked for keeps nobody else from it.
+func TestASlowReaderHoldsUpNobodysExport(t *testing.T) {
+	s := demo(t)
+	b := s.browser(t)
+	b.signIn("alex")
+	writing, let, done := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	r := httptest.NewRequestWithContext(t.Context(), "GET", s.url+exportPath, nil)
+	r.RemoteAddr = "127.0.0.1:1234"
+	r.AddCookie(&http.Cookie{Name: "vedfolnir", Value: b.cookie()})
+	go func() {
+		defer close(done)
+		s.handler.ServeHTTP(slow{httptest.NewRecorder(), writing, let}, r)
+	}()
+	<-writing
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r.WithContext(ctx))
+	if w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	close(let)
+	<-done
 }

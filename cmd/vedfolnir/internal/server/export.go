@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,18 +12,10 @@ import (
 
 const exportPath = "/api/export"
 
-// export gives a person all that is stored about them. It reads the whole audit, so
-// that only one is made at a time.
+// export gives a person all that is stored about them.
 func (a *App) export(w http.ResponseWriter, r *http.Request) {
-	select {
-	case a.exporting <- struct{}{}:
-		defer func() { <-a.exporting }()
-	case <-r.Context().Done():
-		a.sessions.Error(w, r, unavailable(r.Context().Err()))
-		return
-	}
 	s := session.FromContext(r.Context()).Session
-	data, err := personal.Gather(r.Context(), a.people, a.store.Store, s.UserID, a.manager.Now())
+	data, err := a.gather(r.Context(), s.UserID)
 	if err != nil {
 		a.sessions.Error(w, r, unavailable(err))
 		return
@@ -41,4 +34,15 @@ func (a *App) export(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", `attachment; filename="vedfolnir.json"`)
 	_, err = w.Write(append(body, '\n'))
 	a.sent(r, err)
+}
+
+// gather reads the whole audit, so that only one does at a time.
+func (a *App) gather(ctx context.Context, id session.UserID) (personal.Data, error) {
+	select {
+	case a.exporting <- struct{}{}:
+		defer func() { <-a.exporting }()
+	case <-ctx.Done():
+		return personal.Data{}, ctx.Err()
+	}
+	return personal.Gather(ctx, a.people, a.store.Store, id, a.manager.Now())
 }
