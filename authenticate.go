@@ -77,16 +77,28 @@ func (m *Manager) alive(ctx context.Context, s Session, at time.Time) (Session, 
 func (m *Manager) readAlive(ctx context.Context, id ID, at time.Time) (Record, error) {
 	r, err := m.read(ctx, id)
 	if err == nil {
-		err = m.policy.refuse(r.Session, at)
+		err = m.refuse(ctx, r.Session, at)
 	}
 	return r, err
+}
+
+// refuse is the policy's, with the device from which the session was ended.
+func (m *Manager) refuse(ctx context.Context, s Session, at time.Time) error {
+	err := m.policy.refuse(s, at)
+	var e *EndedError
+	if errors.As(err, &e) && !s.EndedFrom.IsZero() {
+		if from, unread := m.read(ctx, s.EndedFrom); unread == nil && from.UserID == s.UserID {
+			e.Device = from.Client.Device()
+		}
+	}
+	return err
 }
 
 // admit applies the policy to what the store says. A profile that is nil is the
 // one that is remembered, or read.
 func (m *Manager) admit(ctx context.Context, r Record, p *profile) (Context, error) {
 	m.sawEpoch(r.Epoch)
-	if err := m.policy.refuse(r.Session, m.Now()); err != nil {
+	if err := m.refuse(ctx, r.Session, m.Now()); err != nil {
 		return Context{}, err
 	}
 	if p == nil {
@@ -121,7 +133,7 @@ func (m *Manager) signOutUnknown(ctx context.Context, s Session, err error) erro
 	if _, err := m.RevokeUser(ctx, s.UserID, UserDisabled, System); err != nil {
 		return err
 	}
-	return &EndedError{s.ID, UserDisabled}
+	return &EndedError{ID: s.ID, Reason: UserDisabled, At: m.Now(), By: System}
 }
 
 // Person asks the directory about the session's user, past what is remembered.
@@ -150,11 +162,11 @@ func (m *Manager) confirm(ctx context.Context, r Record) (Record, error) {
 // overlap: somebody else holds it. (OAuth 2.0 Security BCP, RFC 9700, 4.14.2.)
 func (m *Manager) endReplayed(ctx context.Context, r Record, client Client) error {
 	if !r.EndedAt.IsZero() {
-		return &EndedError{r.ID, r.EndReason}
+		return m.refuse(ctx, r.Session, m.Now())
 	}
 	if _, err := m.end(ctx, Ending{User: r.UserID, ID: r.ID, Reason: TokenReplayed, By: System}); err != nil {
 		return err
 	}
 	m.config.Audit.Audit(ctx, AuditEvent{Time: m.Now(), Action: "token_replayed", User: r.UserID, Session: r.ID, By: System, Client: client})
-	return &EndedError{r.ID, TokenReplayed}
+	return &EndedError{ID: r.ID, Reason: TokenReplayed, At: m.Now(), By: System}
 }

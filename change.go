@@ -46,7 +46,7 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token
 	})
 	if err != nil {
 		m.feed.Ring() // it may have happened all the same
-		m.config.Audit.Audit(ctx, AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, By: string(r.UserID), Client: r.Client})
+		m.config.Audit.Audit(ctx, AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, Reason: refusal(err), By: string(r.UserID), Client: r.Client})
 		return Context{}, Token{}, storeError("create session", err)
 	}
 	m.stored(append(created.Ended, created.Record)...)
@@ -191,7 +191,7 @@ func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) err
 	if standing == rotation.Unknown || presented.id != s.ID {
 		return ErrNotFound
 	}
-	if err := m.policy.refuse(r.Session, now); err != nil {
+	if err := m.refuse(ctx, r.Session, now); err != nil {
 		return err
 	}
 	if !r.tokens().MayRotate(standing) || r.Version != s.Version {
@@ -201,7 +201,8 @@ func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) err
 }
 
 // Revoke ends a session. by names who did it: a user's id, [System], or an
-// operator. The errors are those of Get; an [*EndedError] means that it had ended
+// operator. If that is the user, and ctx carries another session of theirs
+// ([NewContext]), the ended one can say from which device it was ended. The errors are those of Get; an [*EndedError] means that it had ended
 // before.
 func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) error {
 	r, err := m.read(ctx, id)
@@ -217,7 +218,7 @@ func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) e
 	if err != nil {
 		return err
 	}
-	return &EndedError{id, r.EndReason}
+	return m.refuse(ctx, r.Session, m.Now())
 }
 
 // RevokeOthers ends all sessions of the user but the one to keep, and returns how
@@ -236,6 +237,9 @@ func (m *Manager) RevokeUser(ctx context.Context, user UserID, reason Reason, by
 
 func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
 	e.At = m.Now()
+	if here := FromContext(ctx); here.SignedIn() && here.Session.UserID == e.User && e.By == string(e.User) && here.Session.ID != e.ID {
+		e.From = here.Session.ID
+	}
 	ended, err := m.store.End(ctx, e)
 	if err != nil {
 		m.feed.Ring() // it may have happened all the same

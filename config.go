@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/vedfolnir/session/internal/clocks"
 	"github.com/vedfolnir/session/internal/settings"
 )
 
@@ -170,7 +171,7 @@ func (c Config) complete() (Config, error) {
 	if c.DirectoryTTL < 0 {
 		found.add("DirectoryTTL", "is negative: leave it 0 for 1 minute")
 	}
-	c.fit(given, &found)
+	clocks.Fit(clocks.Clocks(given.Timeout), given.Sync.HeartbeatInterval, (*clocks.Clocks)(&c.Timeout), found.add)
 	c.DirectoryTTL = cmp.Or(c.DirectoryTTL, time.Minute)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
@@ -180,37 +181,6 @@ func (c Config) complete() (Config, error) {
 		c.Audit = LogAudit(c.Logger)
 	}
 	return c, errors.Join(found...)
-}
-
-// fit reports what was given and contradicts the rest, and lets defaults give way
-// to what was given.
-func (c *Config) fit(given Config, found *mistakes) {
-	t := &c.Timeout
-	shortest := min(t.IdleTimeout, t.SessionLifetime, t.AbsoluteTimeout)
-	if shortest <= 0 {
-		return // reported already
-	}
-	refuse := func(when bool, setting, problem string, args ...any) {
-		if when {
-			found.add(setting, fmt.Sprintf(problem, args...))
-		}
-	}
-	refuse(t.SessionLifetime > t.AbsoluteTimeout, "timeout.session_lifetime (SESSION_LIFETIME_SECONDS)",
-		"is %v, longer than timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS), %v: shorten the one or lengthen the other", t.SessionLifetime, t.AbsoluteTimeout)
-	refuse(given.Timeout.IdleTimeout > t.SessionLifetime, "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)",
-		"is %v, longer than timeout.session_lifetime (SESSION_LIFETIME_SECONDS), %v, and would never matter: shorten the one or lengthen the other", t.IdleTimeout, t.SessionLifetime)
-	refuse(given.Timeout.WarningThreshold >= shortest, "timeout.warning_threshold (SESSION_WARNING_THRESHOLD_SECONDS)",
-		"is %v, but a session may last only %v: choose less", t.WarningThreshold, shortest)
-	refuse(given.Timeout.ActivityWriteInterval >= t.IdleTimeout, "timeout.activity_write_interval (SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS)",
-		"is %v, not less than timeout.idle_timeout, %v: a tenth of that or less is good", t.ActivityWriteInterval, t.IdleTimeout)
-	refuse(given.Sync.HeartbeatInterval >= t.IdleTimeout, "sync.heartbeat_interval (SESSION_HEARTBEAT_INTERVAL_SECONDS)",
-		"is %v, not less than timeout.idle_timeout, %v: people at work would be signed out", c.Sync.HeartbeatInterval, t.IdleTimeout)
-	if given.Timeout.WarningThreshold == 0 && t.WarningThreshold >= shortest {
-		t.WarningThreshold = shortest / 4
-	}
-	if given.Timeout.ActivityWriteInterval == 0 {
-		t.ActivityWriteInterval = min(t.ActivityWriteInterval, t.IdleTimeout/10)
-	}
 }
 
 func (c Config) policy() Policy {

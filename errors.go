@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/vedfolnir/session/internal/handle"
 )
@@ -49,6 +50,9 @@ func (e *StoreError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
 type EndedError struct {
 	ID     ID
 	Reason Reason
+	At     time.Time // when it ended; zero: not known
+	By     string    // as in [Session]
+	Device string    // from which the same person ended it, or took its place; empty: not known
 }
 
 func (e *EndedError) Error() string {
@@ -62,6 +66,17 @@ func Ended(err error) (Reason, bool) {
 		return e.Reason, true
 	}
 	return "", false
+}
+
+// refusal is why a store did not create a session, for the audit.
+func refusal(err error) Reason {
+	switch {
+	case errors.Is(err, ErrLimit):
+		return "limit_reached"
+	case errors.Is(err, ErrConflict):
+		return "conflict"
+	}
+	return "store_unavailable"
 }
 
 // storeError wraps what a store or directory returned, unless it is one of the

@@ -35,12 +35,17 @@ func (p Policy) Check(s Session, now time.Time) Reason {
 	return p.Cutoffs(now).Reason(s)
 }
 
-// refuse is Check as an error.
+// refuse is Check as an error. What a clock ended has ended at its deadline,
+// whenever that was noticed.
 func (p Policy) refuse(s Session, now time.Time) error {
-	if reason := p.Check(s, now); reason != "" {
-		return &EndedError{s.ID, reason}
+	reason, at := p.Check(s, now), s.EndedAt
+	if reason == "" {
+		return nil
 	}
-	return nil
+	if due := p.Deadlines(s).First(); at.IsZero() || reason.Expired() && due.Before(at) {
+		at = due
+	}
+	return &EndedError{ID: s.ID, Reason: reason, At: at, By: s.EndedBy}
 }
 
 // Deadlines are the instants at which a session ends by itself.
@@ -99,9 +104,9 @@ func (c Creation) Plan(live []Record) ([]Doomed, error) {
 	for _, r := range live {
 		switch reason := c.Cutoffs.Reason(r.Session); {
 		case reason != "":
-			doomed = append(doomed, Doomed{r.ID, reason})
+			doomed = append(doomed, Doomed{ID: r.ID, Reason: reason, By: System})
 		case r.ID == c.Replaces:
-			doomed = append(doomed, Doomed{r.ID, SignedOut})
+			doomed = append(doomed, Doomed{r.ID, SignedOut, string(r.UserID), c.Record.ID})
 		default:
 			counted = append(counted, r)
 		}
@@ -119,7 +124,7 @@ func (c Creation) Plan(live []Record) ([]Doomed, error) {
 	}
 	slices.SortFunc(counted, func(a, b Record) int { return first(a.Session, b.Session) })
 	for _, r := range counted[:surplus] {
-		doomed = append(doomed, Doomed{r.ID, EvictedByLimit})
+		doomed = append(doomed, Doomed{r.ID, EvictedByLimit, System, c.Record.ID})
 	}
 	return doomed, nil
 }

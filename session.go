@@ -50,6 +50,7 @@ type Session struct {
 	EndedAt   time.Time // zero while it lives
 	EndReason Reason    // empty while it lives
 	EndedBy   string    // who ended it: a user's id, "system", or an operator
+	EndedFrom ID        // the same person's session that took its place or ended it; zero: none
 }
 
 // Reason says why a session ended. The values are part of the HTTP contract.

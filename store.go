@@ -44,10 +44,9 @@ type Store interface {
 	// Create locks the user's row (making it if need be), refuses with
 	// ErrConflict if c.SignInEpoch is not 0 and not the user's, hands all the
 	// user's records that have not ended to [Creation.Plan], ends those that it
-	// names at c.Record.CreatedAt (a replaced one by the user, any other by
-	// [System]), inserts c.Record, and raises the user's rev by one. An error of Plan
-	// is returned as it is and changes nothing. A handle that exists is
-	// ErrConflict.
+	// names at c.Record.CreatedAt, inserts c.Record, and raises the user's rev by
+	// one. An error of Plan is returned as it is and changes nothing. A handle that
+	// exists is ErrConflict.
 	Create(ctx context.Context, c Creation) (Created, error)
 
 	// SwitchPlatform makes platform the active one, counts the switch within its
@@ -138,10 +137,12 @@ type Created struct {
 	Ended  []Record
 }
 
-// Doomed names a session to end, and why.
+// Doomed names a session to end, why, by whom and from where.
 type Doomed struct {
 	ID     ID
 	Reason Reason
+	By     string
+	From   ID // zero: from none
 }
 
 // Ending asks a store to end sessions of one user.
@@ -151,6 +152,7 @@ type Ending struct {
 	Except ID // but not this one; zero: no exception
 	Reason Reason
 	By     string
+	From   ID // the person's session through which they do it; zero: none
 	At     time.Time
 	// RaiseEpoch raises the epoch of sign-ins, so that a sign-in whose
 	// credentials were checked before cannot land after.

@@ -33,8 +33,9 @@ const (
 type Event struct {
 	Kind    EventKind
 	ID      ID
-	Context Context // all but SessionEnded
-	Reason  Reason  // SessionEnded only; empty: the session is gone without a trace
+	Context Context    // all but SessionEnded
+	Reason  Reason     // SessionEnded only; empty: the session is gone without a trace
+	End     EndedError // SessionEnded only: what is known of it
 
 	Deadline  time.Time // SessionExpiring only
 	CanExtend bool      // SessionExpiring only: activity or a Refresh would move the deadline
@@ -81,10 +82,14 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		}
 		wait := time.Second // for a store that is unavailable
 		c, err := s.m.Get(ctx, s.id)
-		switch reason, ended := Ended(err); {
-		case ended || errors.Is(err, ErrNotFound):
+		var end *EndedError
+		switch {
+		case errors.As(err, &end):
 			s.finished = true
-			return Event{ID: s.id, Kind: SessionEnded, Reason: reason}, nil
+			return Event{ID: s.id, Kind: SessionEnded, Reason: end.Reason, End: *end}, nil
+		case errors.Is(err, ErrNotFound):
+			s.finished = true
+			return Event{ID: s.id, Kind: SessionEnded}, nil
 		case err == nil:
 			var e Event
 			if e, wait = s.compare(c); e.Kind != "" {

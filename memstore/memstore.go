@@ -188,11 +188,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 	u.rev++
 	var created session.Created
 	for _, d := range doomed {
-		by := session.System
-		if d.Reason == session.SignedOut {
-			by = string(c.Record.UserID)
-		}
-		created.Ended = append(created.Ended, s.end(d, by, c.Record.CreatedAt))
+		created.Ended = append(created.Ended, s.end(d, c.Record.CreatedAt))
 	}
 	u.live[c.Record.ID] = struct{}{}
 	created.Record = s.put(c.Record)
@@ -200,9 +196,9 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 }
 
 // end is only called for records that live; the user's rev has been raised.
-func (s *Store) end(d session.Doomed, by string, at time.Time) session.Record {
+func (s *Store) end(d session.Doomed, at time.Time) session.Record {
 	r := s.sessions[d.ID]
-	r.EndedAt, r.EndReason, r.EndedBy = at, d.Reason, by
+	r.EndedAt, r.EndReason, r.EndedBy, r.EndedFrom = at, d.Reason, d.By, d.From
 	r.Version++
 	delete(s.users[r.UserID].live, r.ID)
 	return s.put(r)
@@ -301,7 +297,7 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 	var doomed []session.Doomed
 	for _, r := range s.list(e.User) {
 		if r.ID != e.Except && (e.ID.IsZero() || e.ID == r.ID) {
-			doomed = append(doomed, session.Doomed{ID: r.ID, Reason: e.Reason})
+			doomed = append(doomed, session.Doomed{ID: r.ID, Reason: e.Reason, By: e.By, From: e.From})
 		}
 	}
 	if len(doomed) == 0 && !e.RaiseEpoch {
@@ -315,7 +311,7 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 	}
 	ended := make([]session.Record, 0, len(doomed))
 	for _, d := range doomed {
-		ended = append(ended, s.end(d, e.By, e.At))
+		ended = append(ended, s.end(d, e.At))
 	}
 	return ended, nil
 }
@@ -336,7 +332,7 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) (ended []session
 			s.user(r.UserID).rev++
 			raised[r.UserID] = true
 		}
-		ended = append(ended, s.end(session.Doomed{ID: r.ID, Reason: reason}, session.System, x.At))
+		ended = append(ended, s.end(session.Doomed{ID: r.ID, Reason: reason, By: session.System}, x.At))
 	}
 	return ended, nil
 }

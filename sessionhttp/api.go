@@ -74,7 +74,7 @@ func (h *Handler) API() http.Handler {
 			err = e.serve(h, w, c)
 		}
 		if err != nil {
-			h.Error(w, r, err)
+			h.Error(w, c.r, err) // whose request it is may be known by now
 		}
 	})
 }
@@ -92,6 +92,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 		}
 	} else {
 		c.session = &found
+		c.r = c.r.WithContext(session.NewContext(c.r.Context(), c.session))
 		if _, err := actAs(c.r, c.session); err != nil {
 			return err
 		}
@@ -153,11 +154,7 @@ func (c *call) decode(into any) error {
 type object = map[string]any
 
 func (h *Handler) getCSRF(w http.ResponseWriter, c *call) error {
-	r := c.r
-	if c.session != nil {
-		r = r.WithContext(session.NewContext(r.Context(), c.session))
-	}
-	writeJSON(w, 200, object{"success": true, "csrf_token": h.CSRFToken(w, r)})
+	writeJSON(w, 200, object{"success": true, "csrf_token": h.CSRFToken(w, c.r)})
 	return nil
 }
 

@@ -34,7 +34,15 @@ func send(c *sessiontest.Client, method, path, contentType, body string) *sessio
 func wantError(t *testing.T, answer *sessiontest.Response, status int, code, reason string) {
 	t.Helper()
 	answer.Want(status)
-	wantShape(t, answer.Body, `{"success":false,"error":"*","error_code":"`+code+`","reason":"`+reason+`","request_id":"*","timestamp":"TIME"}`)
+	wantShape(t, answer.Body, `{"success":false,"error":"*","error_code":"`+code+`","reason":"`+reason+`","request_id":"*","timestamp":"TIME"`+endFields(code)+`}`)
+}
+
+// endFields are what a refusal says of a session that has ended, and only of one.
+func endFields(code string) string {
+	if code == "SESSION_ENDED" || code == "SESSION_EXPIRED" {
+		return `,"ended_at":"TIME","ended_from?":"*"`
+	}
+	return ""
 }
 
 // 16.5: whichever call to the store fails, the answer is 503 with Retry-After, no

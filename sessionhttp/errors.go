@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -61,21 +62,31 @@ type Problem struct {
 	Message    string // for a person
 	RetryAfter time.Duration
 	RequestID  string
+
+	EndedAt time.Time // when the session ended; zero: not known, or not the problem
+	Device  string    // of the same person, from which it was ended or that took its place; empty: not known
 }
+
+// FailedAttempt reports whether somebody tried to sign in with what was wrong. It
+// is the one definition: whoever limits attempts counts these. A person whose
+// password was right and who was refused all the same, at the limit of sessions,
+// has failed at nothing.
+func (p Problem) FailedAttempt() bool { return p.Code == "INVALID_CREDENTIALS" }
 
 // ProblemOf is the one table that maps errors to answers. What it does not know is
 // a 500 that tells nothing. The RequestID is left empty.
-func ProblemOf(err error) Problem {
+func ProblemOf(err error) Problem { return problemAt(err, time.Time{}) }
+
+// problemAt can say "today", if now is not zero.
+func problemAt(err error, now time.Time) Problem {
 	var ended *session.EndedError
 	var limited *RateLimitedError
 	var bad *badRequestError
 	var tooLarge *http.MaxBytesError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case errors.As(err, &ended) && ended.Reason.Expired():
-		return Problem{Status: 401, Code: "SESSION_EXPIRED", Reason: string(ended.Reason), Message: "Your session has expired. Please sign in again."}
 	case errors.As(err, &ended):
-		return Problem{Status: 401, Code: "SESSION_ENDED", Reason: string(ended.Reason), Message: endedMessage(ended.Reason)}
+		return endedProblem(ended, now)
 	case is(session.ErrUnavailable):
 		return Problem{Status: 503, Code: "UNAVAILABLE", Reason: "store_unavailable", Message: "The service cannot be reached just now. Please try again in a moment; you are not signed out.", RetryAfter: time.Second}
 	case is(errSessionRequired):
@@ -126,24 +137,6 @@ func ProblemOf(err error) Problem {
 		return Problem{Status: 503, Code: "UNAVAILABLE", Reason: "closing", Message: "The service is being restarted. You are not signed out.", RetryAfter: time.Second}
 	}
 	return Problem{Status: 500, Code: "INTERNAL", Reason: "internal", Message: "Something went wrong here. It has been noted."}
-}
-
-func endedMessage(r session.Reason) string {
-	switch r {
-	case session.SignedOut:
-		return "You have signed out."
-	case session.RevokedByUser:
-		return "You ended this session from another device. Please sign in again."
-	case session.EvictedByLimit:
-		return "You signed in on another device, and this session made way. Please sign in again."
-	case session.TokenReplayed:
-		return "An old copy of this session was used somewhere, so it was ended to protect you. Please sign in again."
-	case session.UserDisabled:
-		return "This account can no longer be used."
-	case session.CredentialChanged:
-		return "Your password was changed. Please sign in again."
-	}
-	return "This session was ended. Please sign in again."
 }
 
 // Error answers with the refusal that err stands for: JSON, or a page, or for a
@@ -197,9 +190,8 @@ func (h *Handler) writeProblem(w http.ResponseWriter, p Problem, extra map[strin
 		"success": false, "error": p.Message, "error_code": p.Code, "reason": p.Reason,
 		"request_id": p.RequestID, "timestamp": timestamp(h.m.Now()),
 	}
-	for name, value := range extra {
-		body[name] = value
-	}
+	maps.Copy(body, p.ending())
+	maps.Copy(body, extra)
 	writeJSON(w, p.Status, body)
 }
 
@@ -226,7 +218,7 @@ func (h *Handler) wantsJSON(r *http.Request) bool {
 
 // problem is what err means to whoever asked.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) Problem {
-	p := ProblemOf(err)
+	p := problemAt(err, h.m.Now())
 	p.RequestID = requestID(w)
 	if h.config.Refused != nil {
 		h.config.Refused(r, p)

@@ -2,6 +2,7 @@ package sessionhttp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,9 +148,15 @@ func (s *stream) event(e session.Event) error {
 	case session.SessionEnded:
 		p := ProblemOf(session.ErrNotFound)
 		if e.Reason != "" {
-			p = ProblemOf(&session.EndedError{Reason: e.Reason})
+			p = problemAt(&e.End, s.h.m.Now())
 		}
-		b = fmt.Appendf(b, `data: {"session_id":"%s","error_code":"%s","reason":"%s"}`, e.ID, p.Code, p.Reason)
+		data := p.ending()
+		data["session_id"], data["error"], data["error_code"], data["reason"] = e.ID, p.Message, p.Code, p.Reason
+		encoded, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		b = append(append(b, "data: "...), encoded...)
 	}
 	s.buf = append(b, "\n\n"...)
 	return s.write(string(s.buf))

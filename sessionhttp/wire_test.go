@@ -185,7 +185,7 @@ func TestTheStreamOnTheWire(t *testing.T) {
 		if got := beats(); got != "event: expiring\ndata: {\"seconds_left\":900,\"can_extend\":true,\"expires_at\":\"2000-01-01T01:01:00Z\"}\n\n" || time.Since(start) != 46*time.Minute {
 			t.Errorf("%q after %v", got, time.Since(start))
 		}
-		if got := beats(); got != fmt.Sprintf("event: ended\ndata: {\"session_id\":\"%s\",\"error_code\":\"SESSION_EXPIRED\",\"reason\":\"idle_timeout\"}\n\n", id) || time.Since(start) != 61*time.Minute {
+		if got := beats(); got != fmt.Sprintf("event: ended\ndata: {\"ended_at\":\"2000-01-01T01:01:00Z\",\"error\":\"Your session expired today at 01:01 UTC, after a long time without activity. Please sign in again.\",\"error_code\":\"SESSION_EXPIRED\",\"reason\":\"idle_timeout\",\"session_id\":\"%s\"}\n\n", id) || time.Since(start) != 61*time.Minute {
 			t.Errorf("%q after %v", got, time.Since(start))
 		}
 		if !r.ended() || w.subscriptions() != 0 {

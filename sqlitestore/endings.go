@@ -8,17 +8,17 @@ import (
 	"github.com/vedfolnir/session"
 )
 
-const endSession = `UPDATE sessions SET ended_at = ?2, end_reason = ?3, ended_by = ?4, version = version + 1
+const endSession = `UPDATE sessions SET ended_at = ?2, end_reason = ?3, ended_by = ?4, ended_from = ?5, version = version + 1
 	WHERE id = ?1 AND ended_at IS NULL RETURNING ` + columns
 
 // end is called for sessions that live, after the user's rev has been raised.
-func (t *tx) end(d session.Doomed, by string, at time.Time) (session.Record, error) {
-	r, ended, err := t.change(endSession, d.ID[:], micros(at), string(d.Reason), by)
+func (t *tx) end(d session.Doomed, at time.Time) (session.Record, error) {
+	r, ended, err := t.change(endSession, d.ID[:], micros(at), string(d.Reason), d.By, optionalID(d.From))
 	if err == nil && !ended {
 		err = fmt.Errorf("session %s ended within a transaction that holds it", d.ID)
 	}
 	if err == nil {
-		t.happened("ended", r, by)
+		t.happened("ended", r, d.By)
 	}
 	return r, err
 }
@@ -29,7 +29,7 @@ const liveOfUser = `SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS N
 func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, error) {
 	return write(ctx, s, func(t *tx) ([]session.Record, error) {
 		var doomed []session.Doomed
-		err := t.each(func(r row) { doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason}) },
+		err := t.each(func(r row) { doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason, By: e.By, From: e.From}) },
 			liveOfUser, string(e.User), e.Except[:], e.ID.IsZero(), e.ID[:])
 		if err != nil || len(doomed) == 0 && !e.RaiseEpoch {
 			return nil, err
@@ -46,7 +46,7 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 		}
 		ended := make([]session.Record, len(doomed))
 		for i, d := range doomed {
-			if ended[i], err = t.end(d, e.By, e.At); err != nil {
+			if ended[i], err = t.end(d, e.At); err != nil {
 				return nil, err
 			}
 		}
@@ -84,7 +84,7 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Recor
 				}
 				raised[r.UserID] = true
 			}
-			ended, err := t.end(session.Doomed{ID: r.ID, Reason: x.Cutoffs.Reason(r.Session)}, session.System, x.At)
+			ended, err := t.end(session.Doomed{ID: r.ID, Reason: x.Cutoffs.Reason(r.Session), By: session.System}, x.At)
 			if err != nil {
 				return nil, err
 			}

@@ -11,11 +11,11 @@ import (
 // are read with it.
 const columns = `id, user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity,
 	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-	fingerprint, switches_since, switches,
+	fingerprint, switches_since, switches, ended_from,
 	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
 
 func scan(r row) session.Record {
-	return session.Record{
+	record := session.Record{
 		Session: session.Session{
 			ID: session.ID(r.blob(0)), UserID: session.UserID(r.text(1)), PlatformID: session.PlatformID(r.text(2)),
 			Version: r.counter(3), CreatedAt: r.time(4), RenewedAt: r.time(5), AuthenticatedAt: r.time(6), LastActivity: r.time(7),
@@ -24,8 +24,10 @@ func scan(r row) session.Record {
 		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
 		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
 		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)),
-		Rev: r.counter(20), Epoch: r.counter(21),
+		Rev: r.counter(21), Epoch: r.counter(22),
 	}
+	copy(record.EndedFrom[:], r.blob(20))
+	return record
 }
 
 // micros is exact for every time that a store is given, the zero one included.
@@ -51,6 +53,14 @@ func optionalHash(h session.SecretHash) any {
 		return nil
 	}
 	return h[:]
+}
+
+// optionalID is NULL for the zero handle.
+func optionalID(id session.ID) any {
+	if id.IsZero() {
+		return nil
+	}
+	return id[:]
 }
 
 func (r row) hash(i int) (h session.SecretHash) {
@@ -107,8 +117,8 @@ const (
 	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-		fingerprint, switches_since, switches)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+		fingerprint, switches_since, switches, ended_from)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
 )
 
 // Create implements [session.Store]. All that may refuse comes before the first
@@ -140,11 +150,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 			return created, err
 		}
 		for _, d := range doomed {
-			by := session.System
-			if d.Reason == session.SignedOut {
-				by = string(r.UserID)
-			}
-			ended, err := t.end(d, by, r.CreatedAt)
+			ended, err := t.end(d, r.CreatedAt)
 			if err != nil {
 				return created, err
 			}
@@ -153,7 +159,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
 			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
 			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
-			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches))
+			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom))
 		if err != nil {
 			return created, err
 		}

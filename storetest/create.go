@@ -269,12 +269,15 @@ func wantDoomed(s subject, created session.Created, want map[session.ID]session.
 		s.t.Errorf("ended %d sessions, want %d: %+v", len(created.Ended), len(want), created.Ended)
 	}
 	for _, r := range created.Ended {
-		by := session.System
+		by, from := session.System, session.ID{}
 		if want[r.ID] == session.SignedOut {
 			by = string(r.UserID)
 		}
-		if reason, ok := want[r.ID]; !ok || r.EndReason != reason || r.EndedBy != by || r.EndedAt != created.Record.CreatedAt || r.Version != 2 {
-			s.t.Errorf("ended %+v, want version 2 and reason %q by %q at %v", r, reason, by, created.Record.CreatedAt)
+		if !want[r.ID].Expired() {
+			from = created.Record.ID
+		}
+		if reason, ok := want[r.ID]; !ok || r.EndReason != reason || r.EndedBy != by || r.EndedFrom != from || r.EndedAt != created.Record.CreatedAt || r.Version != 2 {
+			s.t.Errorf("ended %+v, want version 2 and reason %q by %q from %s at %v", r, reason, by, from, created.Record.CreatedAt)
 		}
 		same(s.t, "the tombstone", s.get(r.ID), r)
 	}

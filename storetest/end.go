@@ -26,7 +26,7 @@ var end = []promise{
 	}},
 	{"ends all but the exception", func(t *testing.T, s subject) {
 		a, kept, b := s.signIn(alex, 0), s.signIn(alex, 1), s.signIn(alex, 2)
-		wantEndings(s, session.Ending{User: alex, Except: kept.ID, Reason: session.RevokedByUser, By: "alex", At: after(5)}, a, b)
+		wantEndings(s, session.Ending{User: alex, Except: kept.ID, Reason: session.RevokedByUser, By: "alex", From: kept.ID, At: after(5)}, a, b)
 		sameAll(t, "live", s.list(alex), []session.Record{withRev(kept, b.Rev+1)})
 	}},
 	{"raises the user's rev by one, however many end", func(t *testing.T, s subject) {
@@ -146,7 +146,7 @@ func wantEndings(s subject, e session.Ending, want ...session.Record) {
 	s.t.Helper()
 	rev := s.get(want[0].ID).Rev
 	for i := range want {
-		want[i].EndedAt, want[i].EndReason, want[i].EndedBy = e.At, e.Reason, e.By
+		want[i].EndedAt, want[i].EndReason, want[i].EndedBy, want[i].EndedFrom = e.At, e.Reason, e.By, e.From
 		want[i].Version++
 		want[i].Rev = rev + 1
 	}

@@ -143,7 +143,7 @@ func newWorld(s subject, seed uint64) *world {
 				// Somebody's session that was born lately, or is about to be.
 				target := records[rng.IntN(workers)*births+max(0, born-rng.IntN(3))]
 				o.kind, o.id, o.user = draw(rng), target.ID, target.UserID
-				o.ending = session.Ending{User: o.user, Reason: session.RevokedByUser, By: fmt.Sprintf("worker %d", worker), At: o.at}
+				o.ending = session.Ending{User: o.user, Reason: session.RevokedByUser, By: fmt.Sprintf("worker %d", worker), From: records[rng.IntN(len(records))].ID, At: o.at}
 				switch o.kind {
 				case doEndOne:
 					o.ending.ID = o.id
@@ -404,6 +404,7 @@ func (res *result) apply(r session.Record) session.Record {
 			return res.creation.Record
 		}
 		r.EndedAt, r.EndReason, r.EndedBy = res.creation.Record.CreatedAt, session.EvictedByLimit, session.System
+		r.EndedFrom = res.creation.Record.ID
 		if r.ID == res.creation.Replaces {
 			r.EndReason, r.EndedBy = session.SignedOut, string(r.UserID)
 		}
@@ -421,7 +422,7 @@ func (res *result) apply(r session.Record) session.Record {
 			r.FirstUsed = res.at
 		}
 	case doEndOne, doEndOthers, doEndAll:
-		r.EndedAt, r.EndReason, r.EndedBy = res.at, res.ending.Reason, res.ending.By
+		r.EndedAt, r.EndReason, r.EndedBy, r.EndedFrom = res.at, res.ending.Reason, res.ending.By, res.ending.From
 	case doExpire:
 		r.EndedAt, r.EndReason, r.EndedBy = res.at, session.IdleTimeout, session.System
 	}

@@ -13,7 +13,7 @@
 // them:
 //
 //   - A session that [session.Store.Create] ends for the new one has ended at the
-//     new one's CreatedAt: by its user if it was replaced, else by [session.System].
+//     new one's CreatedAt, by whom and from where [session.Creation.Plan] says.
 //   - An ended session is an [*session.EndedError], even to a change whose guard
 //     does not hold either.
 //   - One call of [session.Store.Changes] returns everything that was acknowledged

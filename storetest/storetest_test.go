@@ -149,7 +149,7 @@ func (s revives) SwitchPlatform(ctx context.Context, id session.ID, platform ses
 	r, changed, err := s.Store.SwitchPlatform(ctx, id, platform, at)
 	if _, ended := session.Ended(err); ended {
 		r, err = s.Store.Get(ctx, id)
-		r.EndedAt, r.EndReason, r.EndedBy = time.Time{}, "", ""
+		r.EndedAt, r.EndReason, r.EndedBy, r.EndedFrom = time.Time{}, "", "", session.ID{}
 		return r, true, err
 	}
 	return r, changed, err

@@ -95,6 +95,7 @@ var allowed = map[string][]string{
 	"internal/background":              {"internal/wake"},
 	"internal/client":                  {},
 	"internal/clientview":              {"internal/handle"},
+	"internal/clocks":                  {},
 	"internal/handle":                  {},
 	"internal/keyring":                 {},
 	"internal/logline":                 {},

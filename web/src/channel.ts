@@ -6,12 +6,12 @@ import { after, attempt } from './scope.js';
 import { compareStamps } from './stamp.js';
 import { handleIn, now, stateIn, type Tab, tell } from './tab.js';
 import { heard, setStatus } from './voice.js';
-import { idOf, type SessionState, type SyncStatus } from './wire.js';
+import { idOf, type Refusal, type SessionState, type SyncStatus } from './wire.js';
 
 /** What tabs tell each other. But for one answer to a ping, no message is ever a reply. */
 export type Telling =
   | { type: 'state'; kind: string; state: SessionState }
-  | { type: 'ended'; handle: string | undefined; code: string | undefined; reason: string }
+  | { type: 'ended'; handle: string | undefined; why: Refusal }
   /** A tab has asked for a switch; to be believed only once the server agrees. */
   | { type: 'hint'; platformId: string; platformName: string }
   /** A person did something in the sending tab. */
@@ -87,7 +87,7 @@ function receive(tab: Tab, message: Message): void {
       return void hearTold(tab, message.state, message.kind, at);
     case 'ended':
       if (tab.view_ && message.handle === handleIn(tab)) {
-        end(tab, { error_code: message.code ?? '', reason: message.reason }, false);
+        end(tab, message.why, false);
       }
       return;
     case 'hint':

@@ -7,8 +7,7 @@ import type { Refusal } from './wire.js';
 /** Once per session: says so, forgets, and goes to sign in unless the page prevents it. */
 export function end(tab: Tab, body: Refusal, announce: boolean): void {
   const handle = handleIn(tab);
-  const { error_code: code } = body;
-  const gone = code === 'SESSION_REQUIRED';
+  const gone = body.error_code === 'SESSION_REQUIRED';
   const { over_: before, view_: view } = tab;
   const reason = (gone ? 'signed_out' : body.reason) ?? 'unknown';
   tab.over_ = reason;
@@ -16,8 +15,9 @@ export function end(tab: Tab, body: Refusal, announce: boolean): void {
   if (before || (!view && gone)) return settle(tab);
   tab.left_.add(handle);
   tab.view_ = tab.told_ = undefined;
-  if (announce) tell(tab, { type: 'ended', handle, code, reason });
+  const why = { ...body, reason };
+  if (announce) tell(tab, { type: 'ended', handle, why });
   settle(tab);
   show(tab);
-  if (dispatch(tab, 'sessionExpired', { reason }, true)) tab.leave_(expired({ ...body, reason }));
+  if (dispatch(tab, 'sessionExpired', why, true)) tab.leave_(expired(why));
 }

@@ -46,8 +46,11 @@ export interface SessionRefusedError extends SessionError {
   readonly status: number;
 }
 
-export const expired = (body?: Refusal): SessionError =>
-  new SessionError('Expired', `Your session has expired${body?.reason ? ` (${body.reason})` : ''}.`, body);
+export function expired(body: Refusal = {}): SessionError {
+  const why = body.reason ? ` (${body.reason})` : '';
+  const words = body.error ? ` ${body.error}` : '';
+  return new SessionError('Expired', `Your session has expired${why}.${words}`, body);
+}
 
 export const refused = (status: number, body?: Refusal): SessionError =>
   new SessionError('Refused', body?.error ?? `The server refused the request (${status}).`, body, { status });

@@ -1,12 +1,17 @@
 /** The client's events, by the names under which `window` tells them, and what they carry. */
 import type { ExpiringNotice } from './voice.js';
-import type { Id, SessionState, SyncStatus } from './wire.js';
+import type { Id, Refusal, SessionState, SyncStatus } from './wire.js';
 
 export interface PlatformSwitch {
   platformId: Id;
   platformName: string;
   platformType: string | undefined;
   stamp: string | undefined;
+}
+
+/** What the server said of it: `error` in words for the person, `ended_at`, `ended_from`. */
+export interface SessionEnd extends Refusal {
+  reason: string;
 }
 
 export interface SessionEvents {
@@ -16,7 +21,7 @@ export interface SessionEvents {
   platformSwitched: CustomEvent<PlatformSwitch>;
   sessionExpiring: CustomEvent<ExpiringNotice>;
   /** Once per session in each tab. `preventDefault()` keeps the page from going to sign in. */
-  sessionExpired: CustomEvent<{ reason: string }>;
+  sessionExpired: CustomEvent<SessionEnd>;
   sessionSyncStatus: CustomEvent<{ status: SyncStatus }>;
 }
 

@@ -48,6 +48,9 @@ export interface Refusal {
   error_code?: string;
   reason?: string;
   request_id?: string;
+  /** When the session ended, and from which device of the person's, where that is known. */
+  ended_at?: string;
+  ended_from?: string;
 }
 
 export interface SwitchAnswer {

@@ -208,7 +208,7 @@ describe('tabs', () => {
           server.end(session, reason === 'idle_timeout' ? 'SESSION_EXPIRED' : 'SESSION_ENDED', reason);
           await advance(10_000);
           for (const tab of tabs) {
-            expect(tab.of('sessionExpired')).toEqual([{ reason }]);
+            expect(tab.of('sessionExpired')).toMatchObject([{ reason }]);
             expect(tab.redirects).toEqual(['/login']);
           }
           expect(server.requests.length - before).toBeLessThanOrEqual(3 * count + 2);

@@ -117,7 +117,7 @@ describe('sessionSync.fetch', () => {
     session.endedBecause = ['SESSION_EXPIRED', 'lifetime'];
     const response = await done(tabs[1]!.sync.fetch('/posts'));
     expect(response.status).toBe(401);
-    for (const tab of tabs) expect(tab.of('sessionExpired')).toEqual([{ reason: 'lifetime' }]);
+    for (const tab of tabs) expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'lifetime' }]);
     expect(server.streams.size).toBe(0);
   });
 });
@@ -209,7 +209,7 @@ describe('never rejects', () => {
     server.overrides.clear();
     session.endedBecause = ['SESSION_ENDED', 'revoked_by_admin'];
     expect(await done(tabs[0]!.sync.validateSession())).toBe(false);
-    expect(tabs[0]!.of('sessionExpired')).toEqual([{ reason: 'revoked_by_admin' }]);
+    expect(tabs[0]!.of('sessionExpired')).toMatchObject([{ reason: 'revoked_by_admin' }]);
   });
 
   test('a request that gets no answer is given up after ten seconds', async () => {

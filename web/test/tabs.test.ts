@@ -225,7 +225,7 @@ describe('the end', () => {
     server.end(session, 'SESSION_EXPIRED', 'idle_timeout');
     await Promise.all([...tabs.map((tab) => tab.sync.syncSessionState()), advance(60_000)]);
     for (const tab of tabs) {
-      expect(tab.of('sessionExpired')).toEqual([{ reason: 'idle_timeout' }]);
+      expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'idle_timeout' }]);
       expect(tab.redirects).toEqual(['/login']);
       expect(tab.errors).toHaveLength(1);
       expect(tab.errors[0]).toMatchObject({ context: 'session', reason: 'idle_timeout' });
@@ -236,13 +236,36 @@ describe('the end', () => {
     expect(server.streams.size).toBe(0);
   });
 
+  test('every tab is told in the server’s words why, when and by which device', async () => {
+    const { server, session, tabs } = await signedIn(3);
+    const error = 'You signed in on Safari on iPhone today at 11:30 UTC, and this session made way.';
+    const ended_at = '2026-01-11T11:30:00Z';
+    server.end(session, 'SESSION_ENDED', 'evicted_by_limit', {
+      error,
+      ended_at,
+      ended_from: 'Safari on iPhone',
+    });
+    await advance(1000);
+    for (const tab of tabs) {
+      expect(tab.of('sessionExpired')).toEqual([
+        expect.objectContaining({
+          reason: 'evicted_by_limit',
+          error,
+          ended_at,
+          ended_from: 'Safari on iPhone',
+        }),
+      ]);
+      expect(tab.errors[0].message).toBe(`Your session has expired (evicted_by_limit). ${error}`);
+    }
+  });
+
   test('lesson 13: ten polling tabs without a stream end as quietly', async () => {
     const { browser, server, session, tabs } = await signedIn(10, ['EventSource']);
     const requests = server.requests.length;
     const messages = browser.messages.length;
     server.end(session, 'SESSION_EXPIRED', 'lifetime');
     await advance(60_000);
-    for (const tab of tabs) expect(tab.of('sessionExpired')).toEqual([{ reason: 'lifetime' }]);
+    for (const tab of tabs) expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'lifetime' }]);
     expect(server.requests.length - requests).toBeLessThanOrEqual(20);
     expect(browser.messages.length - messages).toBeLessThanOrEqual(10);
   });
@@ -308,7 +331,7 @@ describe('the end', () => {
     void tabs[2]!.sync.signOut();
     await advance(5000);
     for (const tab of tabs) {
-      expect(tab.of('sessionExpired')).toEqual([{ reason: 'signed_out' }]);
+      expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'signed_out' }]);
       expect(tab.redirects).toEqual(['/login']);
       expect(tab.errors).toEqual([]);
     }
@@ -321,7 +344,7 @@ describe('the end', () => {
     server.end(session, 'SESSION_ENDED', 'signed_out');
     browser.cookie = undefined;
     await advance(1500);
-    for (const tab of tabs) expect(tab.of('sessionExpired')).toEqual([{ reason: 'signed_out' }]);
+    for (const tab of tabs) expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'signed_out' }]);
   });
 
   test('signing out with the server down clears the page and says that it failed', async () => {

@@ -108,9 +108,9 @@ export class Server {
     }
   }
 
-  end(session: Session, code: string, reason: string): void {
+  end(session: Session, code: string, reason: string, more: object = {}): void {
     session.endedBecause = [code, reason];
-    const data = { session_id: session.handle, error_code: code, reason };
+    const data = { session_id: session.handle, error_code: code, reason, ...more };
     this.emit(session, 'ended', data);
     for (const stream of [...this.streams]) if (stream.session === session) stream.fail();
   }

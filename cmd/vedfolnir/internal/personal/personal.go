@@ -59,6 +59,7 @@ type Session struct {
 	EndedAt         *time.Time         `json:"ended_at"` // null while it lives
 	EndReason       session.Reason     `json:"end_reason"`
 	EndedBy         string             `json:"ended_by"`
+	EndedFrom       *session.ID        `json:"ended_from"` // their session that did it; null: none
 }
 
 func optional(t time.Time) *time.Time {
@@ -66,6 +67,13 @@ func optional(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+func handle(id session.ID) *session.ID {
+	if id.IsZero() {
+		return nil
+	}
+	return &id
 }
 
 // Gather reads everything about the person of that id.
@@ -81,7 +89,7 @@ func Gather(ctx context.Context, people *directory.Directory, store *sqlitestore
 	for _, r := range sessions {
 		d.Sessions = append(d.Sessions, Session{
 			r.ID, r.PlatformID, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language, r.CreatedAt, r.RenewedAt,
-			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, r.EndedBy,
+			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, r.EndedBy, handle(r.EndedFrom),
 		})
 	}
 	for l, err := range store.SearchAudit(ctx, audit.Filter{User: id}) {

@@ -53,7 +53,7 @@ func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
 	e := session.AuditEvent{Time: a.manager.Now(), Reason: session.Reason(p.Reason), Client: a.sessions.Client(r)}
 	c := session.FromContext(r.Context())
 	switch {
-	case p.Code == "INVALID_CREDENTIALS":
+	case p.FailedAttempt():
 		e.Action, e.User = "sign_in_refused", triedAs(r.Context())
 		e.By = string(e.User)
 	case c.SignedIn() && (p.Status == http.StatusForbidden || p.Status == http.StatusTooManyRequests) && p.Code != "PLATFORM_REQUIRED":

@@ -103,7 +103,8 @@ type browser struct {
 	t      *testing.T
 	client http.Client
 	url    string
-	page   page // the last one
+	agent  string // User-Agent
+	page   page   // the last one
 }
 
 // page is an answer.
@@ -120,7 +121,7 @@ func (s *site) browser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t: t, client: http.Client{Jar: jar}, url: s.url}
+	return &browser{t: t, client: http.Client{Jar: jar}, url: s.url, agent: "Go-http-client/1.1"}
 }
 
 func (b *browser) do(method, path string, body io.Reader, headers ...string) page {
@@ -130,6 +131,7 @@ func (b *browser) do(method, path string, body io.Reader, headers ...string) pag
 		b.t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/html")
+	r.Header.Set("User-Agent", b.agent)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 		if headers[i] == "Host" {

@@ -35,6 +35,9 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		page.People = demoPeople
 	}
 	status := http.StatusOK
+	if why := a.sessions.WhySignedOut(r); why != nil && problem == nil {
+		page.Notice = why.Message
+	}
 	if problem != nil {
 		status = problem.Status
 		page.Mistake, page.Username = problem.Message, r.PostFormValue("username")

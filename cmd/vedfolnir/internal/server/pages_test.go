@@ -45,6 +45,42 @@ func TestPagesWorkWithoutScript(t *testing.T) {
 	}
 }
 
+// Whoever is sent to the sign-in page is told why, by the cookie that they hold.
+func TestTheSignInPageSaysWhyTheSessionEnded(t *testing.T) {
+	s := demo(t)
+	desk, phone, stranger := s.browser(t), s.browser(t), s.browser(t)
+	desk.open("/login")
+	if strings.Contains(desk.page.body, `class="notice"`) {
+		t.Error("a notice for somebody who never was signed in")
+	}
+	desk.signIn("alex")
+	phone.agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1"
+	phone.signIn("alex")
+	phone.submit(">End</button>")
+	if !desk.signedOut() {
+		t.Fatal("the session lives")
+	}
+	desk.sees("You ended this session from Safari on iPhone today at ")
+	stranger.open("/login")
+	if strings.Contains(stranger.page.body, "You ended") {
+		t.Error("it is told to anybody")
+	}
+	desk.signIn("alex")
+	desk.submit("Sign out")
+	if strings.Contains(desk.page.body, `class="notice"`) {
+		t.Errorf("after signing out:\n%s", desk.page.body)
+	}
+	for range 5 { // the limit
+		another := s.browser(t)
+		another.agent = phone.agent
+		another.signIn("alex")
+	}
+	if !phone.signedOut() {
+		t.Fatal("the oldest lives past the limit")
+	}
+	phone.sees("You signed in on Safari on iPhone today at ", "and this session made way.")
+}
+
 func TestOneClickSignsInAsAnyDemoPerson(t *testing.T) {
 	s := demo(t)
 	for _, p := range directory.DemoPeople {
