@@ -82,16 +82,23 @@ func (m *Manager) readAlive(ctx context.Context, id ID, at time.Time) (Record, e
 	return r, err
 }
 
-// refuse is the policy's, with the device from which the session was ended.
-func (m *Manager) refuse(ctx context.Context, s Session, at time.Time) error {
-	err := m.policy.refuse(s, at)
-	var e *EndedError
-	if errors.As(err, &e) && !s.EndedFrom.IsZero() {
-		if from, unread := m.read(ctx, s.EndedFrom); unread == nil && from.UserID == s.UserID {
+// refuse says why the session can no longer be used, since when, and from which
+// device it was ended; nil: it can. What a clock ended has ended at its deadline,
+// whenever that was noticed.
+func (m *Manager) refuse(ctx context.Context, s Session, now time.Time) error {
+	e := &EndedError{ID: s.ID, Reason: m.policy.Check(s, now), At: s.EndedAt, By: s.EndedBy}
+	if e.Reason == "" {
+		return nil
+	}
+	if due := m.policy.Deadlines(s).First(); e.At.IsZero() || e.Reason.Expired() && due.Before(e.At) {
+		e.At = due
+	}
+	if !s.EndedFrom.IsZero() {
+		if from, err := m.read(ctx, s.EndedFrom); err == nil && from.UserID == s.UserID {
 			e.Device = from.Client.Device()
 		}
 	}
-	return err
+	return e
 }
 
 // admit applies the policy to what the store says. A profile that is nil is the

@@ -68,15 +68,13 @@ func Ended(err error) (Reason, bool) {
 	return "", false
 }
 
-// refusal is why a store did not create a session, for the audit.
+// refusal is what the audit says of why a sign-in was refused; empty: the
+// answer says it.
 func refusal(err error) Reason {
-	switch {
-	case errors.Is(err, ErrLimit):
+	if errors.Is(err, ErrLimit) {
 		return "limit_reached"
-	case errors.Is(err, ErrConflict):
-		return "conflict"
 	}
-	return "store_unavailable"
+	return ""
 }
 
 // storeError wraps what a store or directory returned, unless it is one of the

@@ -35,19 +35,6 @@ func (p Policy) Check(s Session, now time.Time) Reason {
 	return p.Cutoffs(now).Reason(s)
 }
 
-// refuse is Check as an error. What a clock ended has ended at its deadline,
-// whenever that was noticed.
-func (p Policy) refuse(s Session, now time.Time) error {
-	reason, at := p.Check(s, now), s.EndedAt
-	if reason == "" {
-		return nil
-	}
-	if due := p.Deadlines(s).First(); at.IsZero() || reason.Expired() && due.Before(at) {
-		at = due
-	}
-	return &EndedError{ID: s.ID, Reason: reason, At: at, By: s.EndedBy}
-}
-
 // Deadlines are the instants at which a session ends by itself.
 type Deadlines struct{ Idle, Lifetime, Absolute time.Time }
 

@@ -179,8 +179,7 @@ func (m *Manager) Metrics(ctx context.Context) (Metrics, error) {
 
 // String is a sentence for a person at a terminal.
 func (m SessionMetrics) String() string {
-	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions.",
-		m.ActiveSessions, m.Snapshots, m.Subscriptions)
+	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions.", m.ActiveSessions, m.Snapshots, m.Subscriptions)
 }
 
 var errNoPool = fmt.Errorf("session: this store has no pool of connections: %w", errors.ErrUnsupported)

@@ -64,7 +64,9 @@ func TestAnEndedSessionIsExplainedToTheHolderOfItsTokenAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "SESSION_ENDED", "revoked_by_admin", "This session was ended today at 11:30 UTC. Please sign in again.", nil},
-		{"idle, and noticed a day later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) { k.clock.Advance(24 * time.Hour) },
+		{"idle, and noticed a day later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
+			k.clock.Advance(24 * time.Hour)
+		},
 			"SESSION_EXPIRED", "idle_timeout", "Your session expired today at 10:01 UTC, after a long time without activity. Please sign in again.", nil},
 		{"idle, swept, and noticed two days later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
 			k.clock.Advance(24 * time.Hour)

@@ -29,7 +29,9 @@ const liveOfUser = `SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS N
 func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, error) {
 	return write(ctx, s, func(t *tx) ([]session.Record, error) {
 		var doomed []session.Doomed
-		err := t.each(func(r row) { doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason, By: e.By, From: e.From}) },
+		err := t.each(func(r row) {
+			doomed = append(doomed, session.Doomed{ID: session.ID(r.blob(0)), Reason: e.Reason, By: e.By, From: e.From})
+		},
 			liveOfUser, string(e.User), e.Except[:], e.ID.IsZero(), e.ID[:])
 		if err != nil || len(doomed) == 0 && !e.RaiseEpoch {
 			return nil, err
