@@ -37,8 +37,10 @@ func TestAnEndedSessionIsExplainedToTheHolderOfItsTokenAlone(t *testing.T) {
 		code, reason, words string
 		device              any
 	}{
-		{"another device took the place", 1, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) { phone.SignIn("alex") },
-			"SESSION_ENDED", "evicted_by_limit", "You signed in on Safari on iPhone today at 11:30 UTC, and this session made way. Please sign in again.", "Safari on iPhone"},
+		{
+			"another device took the place", 1, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) { phone.SignIn("alex") },
+			"SESSION_ENDED", "evicted_by_limit", "You signed in on Safari on iPhone today at 11:30 UTC, and this session made way. Please sign in again.", "Safari on iPhone",
+		},
 		{"ended from another device", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
 			phone.SignIn("alex").Delete("/api/sessions/" + desk.String()).Want(200)
 		}, "SESSION_ENDED", "revoked_by_user", "You ended this session from Safari on iPhone today at 11:30 UTC. Please sign in again.", "Safari on iPhone"},
@@ -64,10 +66,12 @@ func TestAnEndedSessionIsExplainedToTheHolderOfItsTokenAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "SESSION_ENDED", "revoked_by_admin", "This session was ended today at 11:30 UTC. Please sign in again.", nil},
-		{"idle, and noticed a day later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
-			k.clock.Advance(24 * time.Hour)
+		{
+			"idle, and noticed a day later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
+				k.clock.Advance(24 * time.Hour)
+			},
+			"SESSION_EXPIRED", "idle_timeout", "Your session expired today at 10:01 UTC, after a long time without activity. Please sign in again.", nil,
 		},
-			"SESSION_EXPIRED", "idle_timeout", "Your session expired today at 10:01 UTC, after a long time without activity. Please sign in again.", nil},
 		{"idle, swept, and noticed two days later", 0, func(t *testing.T, k *contract, phone *sessiontest.Client, desk session.ID) {
 			k.clock.Advance(24 * time.Hour)
 			if n, err := k.manager.EnforceTimeouts(t.Context()); n != 1 || err != nil {
