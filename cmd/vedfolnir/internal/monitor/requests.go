@@ -56,7 +56,7 @@ func Route(path string) string {
 		return path
 	case path == "/livez", path == "/readyz":
 		return "probe"
-	case strings.HasPrefix(path, "/assets/"), strings.HasPrefix(path, "/session-sync."):
+	case strings.HasPrefix(path, "/assets/"), strings.HasPrefix(path, "/session-"):
 		return "asset"
 	case strings.HasPrefix(path, "/api/switch_platform/"):
 		return "/api/switch_platform/{id}"

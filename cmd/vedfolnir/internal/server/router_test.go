@@ -356,7 +356,7 @@ func (w *walk) secure(t *testing.T, what, path string, answer *httptest.Response
 			t.Errorf("%s: %s is %q", what, name, got)
 		}
 	}
-	script := slices.Contains(w.pages.Assets().Paths(), path) || strings.HasPrefix(path, "/session-sync.")
+	script := slices.Contains(w.pages.Assets().Paths(), path) || strings.HasSuffix(path, ".js") || strings.HasSuffix(path, ".mjs")
 	if kept := h.Get("Cache-Control"); kept != "no-store" && !script && answer.Code != http.StatusTemporaryRedirect {
 		t.Errorf("%s: Cache-Control is %q", what, kept)
 	}
