@@ -29,6 +29,9 @@ func (c Checkpoint) IsZero() bool { return c.Number == 0 }
 // Lines is how many it seals.
 func (c Checkpoint) Lines() uint64 { return c.Last + 1 - c.From }
 
+// sound reports whether there can be such lines.
+func (c Checkpoint) sound() bool { return c.From > 0 && c.From <= c.Last+1 }
+
 func (c Checkpoint) message() []byte {
 	w := newWriter("vedfolnir audit checkpoint 1")
 	for _, n := range [...]uint64{c.Number, uint64(c.At.UnixMicro()), c.Oldest, c.From, c.Last} {

@@ -158,7 +158,7 @@ func (v *Verifier) exported(text []byte, links *[]Digest) error {
 // linked gives the batch the links that stand beside its lines; for a line that is
 // missing none is known.
 func (v *Verifier) linked(b *Batch, links []Digest) {
-	if b.Last+1 < b.From || b.Lines() > maxBatch {
+	if !b.sound() || b.Lines() > maxBatch {
 		return // which is told by their number
 	}
 	b.Links = make([]Digest, b.Lines())
