@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -364,5 +365,27 @@ func TestSampleOfTraefikIsTOML(t *testing.T) {
 	}
 	if servers := conf.HTTP.Services["vedfolnir"].LoadBalancer.Servers; len(servers) != 2 || servers[0].URL != "http://127.0.0.1:8080" {
 		t.Errorf("%+v", servers)
+	}
+}
+
+// A program of Go that crashes ends with the status 2, as one does that is given
+// mistaken settings: the unit may not take the one for the other.
+func TestTheUnitStartsACrashedServerAgain(t *testing.T) {
+	p := launch(t, t.TempDir(), nil, "--database=sqlite:v.db")
+	if err := p.cmd.Process.Signal(syscall.SIGABRT); err != nil { // which the runtime answers as it does a panic
+		t.Fatal(err)
+	}
+	<-p.ended
+	status := strconv.Itoa(p.cmd.ProcessState.ExitCode())
+	unit := sample(t, "vedfolnir.service")
+	if !strings.Contains(unit, "\nRestart=on-failure\n") {
+		t.Error("the unit does not start it again")
+	}
+	for line := range strings.Lines(unit) {
+		for _, setting := range []string{"RestartPreventExitStatus=", "SuccessExitStatus="} {
+			if list, ok := strings.CutPrefix(line, setting); ok && slices.Contains(strings.Fields(list), status) {
+				t.Errorf("after a crash (%s) it stays down: %s", status, line)
+			}
+		}
 	}
 }
