@@ -8,6 +8,8 @@ import { deadlineOf, timeLeft } from './view.js';
 import { changed, dispatch } from './voice.js';
 import type { HeartbeatAnswer } from './wire.js';
 
+/** The server goes first, who knows whether staying is possible; in ms. */
+const GRACE = 2000;
 /** A clock that was set, or a machine that slept, is further off than this, in ms. */
 const JUMP = 5000;
 
@@ -72,10 +74,11 @@ export function warn(tab: Tab): void {
   watchClock(tab);
   if (tab.unsure_) return;
   const left = view && timeLeft(view, now(tab));
-  const near = left !== undefined && left <= setting(tab, 'warning_threshold', 300);
-  const deadline = near ? deadlineOf(view!) : undefined;
+  const { can_extend } = view?.state.session ?? {};
+  const threshold = setting(tab, 'warning_threshold', 300) - (can_extend === undefined ? GRACE : 0);
+  const deadline = left !== undefined && left <= threshold ? deadlineOf(view!) : undefined;
   if (deadline === tab.notice_?.deadline) return;
-  const canExtend = view?.state.session?.can_extend !== false;
+  const canExtend = can_extend !== false;
   tab.notice_ = deadline ? { secondsLeft: Math.round(left! / SECOND), canExtend, deadline } : undefined;
   changed(tab);
   if (deadline && dispatch(tab, 'sessionExpiring', tab.notice_, true)) tab.prompt_();

@@ -21,6 +21,7 @@ export function attendPage(tab: Tab, sync: SessionSync): Stop {
   look();
   return () => {
     over = true;
+    tab.subscribers_.delete(look);
     void page?.then((stop) => stop());
   };
 }

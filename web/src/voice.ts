@@ -74,7 +74,7 @@ export function snapshotOf(tab: Tab): Snapshot {
 
 /** No listener can break another, or us. */
 export function call<T>(tab: Tab, listeners: Iterable<(value: T) => void>, value: T): void {
-  for (const listener of listeners) {
+  for (const listener of [...listeners]) {
     try {
       listener(value);
     } catch (error) {

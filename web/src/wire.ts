@@ -28,7 +28,7 @@ export interface SessionState {
     expires_at?: string;
     idle_expires_at?: string;
     version?: number;
-    /** Whether staying is possible; told only near the end, and only if it is not. */
+    /** Whether staying is possible; known only near the end. */
     can_extend?: boolean;
   };
   session_type?: string;

@@ -37,6 +37,11 @@ const switches = async (tab) => (await heard(tab, 'platformSwitched')).map((e) =
 describe('a leading tab that', () => {
   const cdp = (tab) => tab.context().newCDPSession(tab);
   const abuses = {
+    'is frozen in the background': async (tab) => {
+      const session = await cdp(tab);
+      await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+      return () => session.send('Page.setWebLifecycleState', { state: 'active' });
+    },
     'is stopped in a debugger': async (tab) => {
       const session = await cdp(tab);
       await session.send('Debugger.enable');
@@ -81,6 +86,33 @@ describe('a leading tab that', () => {
       for (const one of list) assert.deepEqual(await switches(one), ['My Mastodon', 'Work', 'My Mastodon']);
     });
   }
+
+  test('goes into the back/forward cache gives the lead away, and comes back in step', async () => {
+    const caching = await browser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+    const { context, streams } = await watched(caching);
+    // A page that may be kept: the server's own says no-store.
+    await context.route(`${server.url}/`, async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, headers: { ...answer.headers(), 'cache-control': 'private' } });
+    });
+    const list = await tabs(context, server, 2);
+    const leader = streams.at(-1).tab;
+    const other = list.find((tab) => tab !== leader);
+    await leader.evaluate(() => window.addEventListener('pageshow', (event) => (window.restored = event.persisted)));
+    await leader.goto(`${server.url}/livez`);
+    await switchFromElsewhere(other, 'Work');
+    await shows(other, 'Work');
+    assert.equal(streams.at(-1).tab, other);
+    await leader.goBack();
+    await shows(leader, 'Work');
+    const { restored, reasons } = await leader.evaluate(() => ({
+      restored: window.restored, reasons: JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons),
+    }));
+    assert.equal(restored, true, `not kept: ${reasons}`);
+    await switchFromElsewhere(other, 'My Mastodon');
+    await Promise.all(list.map((tab) => shows(tab, 'My Mastodon')));
+    await caching.close();
+  });
 });
 
 describe('what a tab shows is what it acts as', () => {

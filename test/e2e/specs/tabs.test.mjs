@@ -285,6 +285,7 @@ describe('what the page shows', () => {
 
   test('the time left counts down', async () => {
     const [tab] = await tabs(await context(), server, 1);
+    await tab.waitForFunction(() => document.querySelector('[data-session-expires]').textContent);
     const first = await tab.textContent('[data-session-expires]');
     await tab.waitForFunction((was) => document.querySelector('[data-session-expires]').textContent !== was, first);
     assert.match(first, /^\d+:\d\d:\d\d$/);
