@@ -10,15 +10,10 @@ export class SessionError extends Error {
   declare readonly reason: string | undefined;
   declare readonly requestId: string | undefined;
 
-  constructor(kind: Kind, message: string, body?: Refusal, more?: object) {
+  constructor(kind: Kind, message: string, body: Refusal = {}, more?: object) {
     super(message);
-    Object.assign(this, {
-      name: `Session${kind}Error`,
-      code: body?.error_code,
-      reason: body?.reason,
-      requestId: body?.request_id,
-      ...more,
-    });
+    const { error_code: code, reason, request_id: requestId } = body;
+    Object.assign(this, { name: `Session${kind}Error`, code, reason, requestId }, more);
   }
 }
 

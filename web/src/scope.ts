@@ -31,7 +31,7 @@ export function listen(
   const each = (method: 'addEventListener' | 'removeEventListener') => {
     for (const type of types.split(' ')) {
       // Capture, so that no handler of the page can keep an event from us.
-      target?.[method]?.(type, listener, { capture: true, passive: true });
+      target?.[method]?.(type, listener, true);
     }
   };
   each('addEventListener');
