@@ -137,7 +137,7 @@ describe('a laptop that sleeps', () => {
     for (const stream of [...server.streams]) stream.fail();
     await advance(3000);
     for (const tab of tabs) {
-      expect(tab.of('sessionExpired')).toEqual([{ reason: 'idle_timeout' }]);
+      expect(tab.of('sessionExpired')).toMatchObject([{ reason: 'idle_timeout' }]);
       expect(warnings(tab)).toEqual([]);
     }
   });
