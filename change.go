@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -200,20 +201,19 @@ func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) err
 	return nil
 }
 
-// Revoke ends a session. by names who did it: a user's id, [System], or an
-// operator. If that is the user, and ctx carries another session of theirs
-// ([NewContext]), the ended one can say from which device it was ended. The errors are those of Get; an [*EndedError] means that it had ended
-// before.
+// Revoke ends a session. An empty reason stands for [RevokedByAdmin]. by names who
+// did it: a user's id, [System], or an operator. If that is the user, and ctx
+// carries another session of theirs ([NewContext]), the ended one can say from
+// which device it was ended. The errors are those of Get; an [*EndedError] means
+// that it had ended before.
 func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) error {
 	r, err := m.read(ctx, id)
 	if err == nil && r.EndedAt.IsZero() {
-		var ended []Record
-		if ended, err = m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by}); err == nil && len(ended) > 0 {
-			return nil
+		ended, failed := m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by})
+		if failed != nil || len(ended) > 0 {
+			return failed
 		}
-		if err == nil {
-			r, err = m.read(ctx, id)
-		}
+		r, err = m.read(ctx, id)
 	}
 	if err != nil {
 		return err
@@ -236,7 +236,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user UserID, reason Reason, by
 }
 
 func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
-	e.At = m.Now()
+	e.At, e.Reason = m.Now(), cmp.Or(e.Reason, RevokedByAdmin)
 	if here := FromContext(ctx); here.SignedIn() && here.Session.UserID == e.User && e.By == string(e.User) && here.Session.ID != e.ID {
 		e.From = here.Session.ID
 	}

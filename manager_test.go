@@ -384,6 +384,35 @@ func TestRevokeOthersAndUser(t *testing.T) {
 	}
 }
 
+// An end without a reason is an end.
+func TestASessionThatEndedForNoReasonHasEnded(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	for name, revoke := range map[string]func(session.ID) error{
+		"Revoke": func(id session.ID) error { return m.Revoke(t.Context(), id, "", "") },
+		"RevokeOthers": func(session.ID) error {
+			_, err := m.RevokeOthers(t.Context(), "1", session.ID{}, "", "")
+			return err
+		},
+		"RevokeUser": func(session.ID) error {
+			_, err := m.RevokeUser(t.Context(), "1", "", "")
+			return err
+		},
+	} {
+		c, token := signIn(t, m, "1")
+		if err := revoke(c.Session.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.Authenticate(t.Context(), token, firefox)
+		if reason, ended := session.Ended(err); !ended || reason != session.RevokedByAdmin {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var p session.Policy
+	if p.Check(session.Session{EndedAt: time.Now()}, time.Now()) == "" {
+		t.Error("the policy lets it in")
+	}
+}
+
 func TestASignInCheckedBeforeRevokeUserCannotLandAfterIt(t *testing.T) {
 	m := open(t, memstore.New(), people, session.Config{})
 	epoch, err := m.SignInEpoch(t.Context(), "1")

@@ -30,7 +30,7 @@ type Policy struct {
 // deadline is the first instant at which it cannot.
 func (p Policy) Check(s Session, now time.Time) Reason {
 	if !s.EndedAt.IsZero() {
-		return s.EndReason
+		return cmp.Or(s.EndReason, RevokedByAdmin) // whatever a store keeps of it
 	}
 	return p.Cutoffs(now).Reason(s)
 }
