@@ -1,5 +1,6 @@
-// make bench-sync: how soon a switch shows elsewhere, and what thirty idle tabs cost; and
-// the same for a page that polls every two seconds, as the specification's first client did.
+// make bench-sync: how soon a switch shows elsewhere, and what thirty idle tabs cost, one of
+// them in front; the same for a page that polls every two seconds, as the specification's first
+// client did; and what thirty tabs without either cost, to be taken off.
 // All is on one machine with one clock, so that the times of several tabs can be compared.
 import { readFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
@@ -67,6 +68,19 @@ const polling = {
   },
 };
 
+/** What thirty tabs cost that do nothing. */
+const nothing = {
+  name: 'no client',
+  rounds: 0,
+  open: (context, server) => openTab(context, `${server.url}/readyz`),
+};
+
+/** Only one tab is in front of somebody; without a screen a browser calls all of them visible. */
+const hide = (tab) => tab.evaluate(() => {
+  Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+});
+
 // --- what is measured ---
 
 /** When the tab's DOM shows the platform, in ms since the epoch. */
@@ -117,7 +131,7 @@ async function measure(client) {
   const elsewhere = await there.newContext({ storageState: await context.storageState() });
   const far = await client.open(elsewhere, server);
   const near = rest[2];
-  const ids = await one.evaluate(() => fetch('/api/user_platforms').then((r) => r.json()).then((b) => b.platforms.map((p) => p.id)));
+  const ids = client.rounds && await one.evaluate(() => fetch('/api/user_platforms').then((r) => r.json()).then((b) => b.platforms.map((p) => p.id)));
 
   const result = { near: [], far: [], legs: [] };
   for (let round = 0; round < client.rounds; round++) {
@@ -134,6 +148,7 @@ async function measure(client) {
   await elsewhere.close();
 
   while (rest.length < TABS - 1) rest.push(await client.open(context, server));
+  await Promise.all(rest.map(hide));
   await wait(5000);
   result.streams = await metric(server, 'vedfolnir_streams_open');
   const figures = () => Promise.all([browserSeconds(here), serverSeconds(server), metric(server, 'vedfolnir_http_requests_total', '/api/')]);
@@ -157,11 +172,11 @@ async function legs(tab, began, atDOM) {
 // --- the table ---
 
 const at = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))];
-const spread = (list) => `${at(list, 0.5).toFixed(1)} / ${at(list, 0.99).toFixed(1)} ms`;
+const spread = (list) => !list.length ? '-' : `${at(list, 0.5).toFixed(1)} / ${at(list, 0.99).toFixed(1)} ms`;
 
 test('bench-sync', async () => {
   const columns = [];
-  for (const client of [sessionSync, polling]) columns.push({ ...await measure(client), name: client.name, rounds: client.rounds });
+  for (const client of [sessionSync, polling, nothing]) columns.push({ ...await measure(client), name: client.name, rounds: client.rounds });
   const script = gzipSync(await readFile(new URL('../../sessionhttp/static/session-sync.js', import.meta.url)), { level: 9 }).length;
   const row = (label, of) => console.log(`${label.padEnd(46)}${columns.map((c) => String(of(c)).padStart(20)).join('')}`);
   console.log(`${cpus().length} processors, load ${loadavg().map((l) => l.toFixed(1)).join(' ')}`);
