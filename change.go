@@ -121,14 +121,15 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if err != nil {
 		return Context{}, m.signOutUnknown(ctx, c.Session, err)
 	}
-	if _, ok := p.person.platform(platform); !ok || platform == "" {
+	to, ok := p.person.platform(platform)
+	if !ok || platform == "" {
 		return Context{}, ErrPlatform
 	}
 	now := m.Now()
 	if _, err := m.alive(ctx, c.Session, now); err != nil { // the directory may have taken its time
 		return Context{}, err
 	}
-	r, changed, err := m.store.SwitchPlatform(ctx, id, platform, now)
+	r, changed, err := m.store.SwitchPlatform(ctx, id, to.ID, now) // the directory's text: the request's memory may be used again
 	if err != nil {
 		m.unsure(id)
 		return Context{}, storeError("switch platform", err)

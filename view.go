@@ -76,11 +76,11 @@ func (c *Context) ActAs(platform PlatformID) (*Context, error) {
 	if !c.SignedIn() || platform == "" {
 		return nil, ErrPlatform
 	}
-	if _, ok := c.profile.person.platform(platform); !ok {
-		return nil, ErrPlatform
-	}
 	acting := *c
 	acting.platform, acting.stated = platform, true
+	if acting.platform = acting.Platform().ID; acting.platform == "" { // as the directory writes it
+		return nil, ErrPlatform
+	}
 	return &acting, nil
 }
 

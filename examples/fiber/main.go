@@ -48,8 +48,8 @@ func newApp() *fiber.App {
 		page.Execute(w, map[string]any{"Head": h.Head(w, r), "Token": h.CSRFToken(w, r), "Session": s, "Note": note})
 	}
 
-	app := fiber.New()
-	app.Use(recover.New()) // fasthttp has none, and a panic would end the process
+	app := fiber.New(fiber.Config{Immutable: true}) // a note is kept, and Fiber uses a request's memory again
+	app.Use(recover.New())                          // fasthttp has none, and a panic would end the process
 	app.Use(adaptor.HTTPMiddleware(h.Wrap))
 	app.Get("/login", adaptor.HTTPHandlerFunc(show))
 	app.Get("/", adaptor.HTTPMiddleware(h.RequireSession), adaptor.HTTPHandlerFunc(show))

@@ -88,3 +88,29 @@ func TestErrorsAndPanicsAreAnswered(t *testing.T) {
 	tab.Get("/api/nowhere").Want(404)
 	tab.Open("/").Want(200)
 }
+
+// Fiber uses the memory of a request again for the next one: what is kept of a
+// request is its own.
+func TestWhatIsKeptIsNotTheNextRequests(t *testing.T) {
+	tab := serve(t, newApp())
+	tab.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
+	tab.SignIn("alex")
+	tab.SwitchPlatform("12")
+	tab.PostForm("/note", url.Values{"note": {"buy film"}, "platform_id": {"12"}}).Want(303)
+	other := tab.Another()
+	other.Header.Set("User-Agent", strings.Repeat("X", 50)) // nothing is longer than before: there is room
+	other.SignIn("alex")
+	for range 50 {
+		other.Get("/" + strings.Repeat("x", len("api/switch_platform/12")))
+		other.PostForm("/note", url.Values{"note": {"sell all"}, "platform_id": {"11"}}).Want(303)
+	}
+	if got := tab.Get("/api/session_state").Want(200).Body; !strings.Contains(got, `"platform":{"id":12,`) {
+		t.Errorf("the session is now %s", got)
+	}
+	if got := tab.Get("/api/sessions").Want(200).Body; !strings.Contains(got, "Firefox/128.0") {
+		t.Errorf("its device is now %s", got)
+	}
+	if got := tab.Get("/api/note").Want(200).Field("note"); got != "buy film" {
+		t.Errorf("the note is now %v", got)
+	}
+}

@@ -13,13 +13,14 @@ type Info struct {
 }
 
 // Storable keeps what a stranger sent within what every database takes: valid
-// UTF-8 without NUL, and not endless.
+// UTF-8 without NUL, and not endless. It is a copy: some servers use the memory of
+// a request again.
 func (c Info) Storable() Info {
 	for _, s := range []*string{&c.UserAgent, &c.IPAddress, &c.Language} {
 		if len(*s) > 512 {
 			*s = (*s)[:512]
 		}
-		*s = strings.ReplaceAll(strings.ToValidUTF8(*s, ""), "\x00", "")
+		*s = strings.Clone(strings.ReplaceAll(strings.ToValidUTF8(*s, ""), "\x00", ""))
 	}
 	return c
 }
