@@ -132,11 +132,24 @@ func problemAt(err error, now time.Time) Problem {
 	case is(errMediaType):
 		return Problem{Status: 415, Code: "UNSUPPORTED_MEDIA_TYPE", Reason: "unsupported_media_type", Message: "Send JSON, with Content-Type: application/json."}
 	case errors.As(err, &limited):
-		return Problem{Status: 429, Code: "RATE_LIMITED", Reason: "rate_limited", Message: "Too many attempts. Please wait a little.", RetryAfter: max(limited.RetryAfter, time.Second)}
+		wait := max(limited.RetryAfter, time.Second)
+		return Problem{Status: 429, Code: "RATE_LIMITED", Reason: "rate_limited", Message: "Too many attempts. Please try again in " + inWords(wait) + ".", RetryAfter: wait}
 	case is(session.ErrClosed):
 		return Problem{Status: 503, Code: "UNAVAILABLE", Reason: "closing", Message: "The service is being restarted. You are not signed out.", RetryAfter: time.Second}
 	}
 	return Problem{Status: 500, Code: "INTERNAL", Reason: "internal", Message: "Something went wrong here. It has been noted."}
+}
+
+// inWords rounds up: who waits that long has waited long enough.
+func inWords(d time.Duration) string {
+	n, unit := (d+time.Second-1)/time.Second, "second"
+	if n >= 100 {
+		n, unit = (d+time.Minute-1)/time.Minute, "minute"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprint(int64(n), " ", unit)
 }
 
 // Error answers with the refusal that err stands for: JSON, or a page, or for a

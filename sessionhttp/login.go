@@ -33,6 +33,9 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 		return nil, err
 	}
 	h.setCookie(w, r, token)
+	if h.devices != nil {
+		h.rememberDevice(w, r, c.Session.UserID)
+	}
 	return &c, nil
 }
 

@@ -52,6 +52,9 @@ type Config struct {
 	// ContentSecurityPolicy replaces the default, which allows nothing but the
 	// origin's own files.
 	ContentSecurityPolicy string
+	// KnownDevices sets a second cookie at sign-in, which stays when the person signs
+	// out: see [Handler.KnownDevice].
+	KnownDevices bool
 	// MaxFormBytes bounds a form that carries its CSRF token in a field; 1 MB.
 	MaxFormBytes int64
 	// Refused is told of every refusal that is answered, to count them. It must not
@@ -87,6 +90,7 @@ type Handler struct {
 	m       *session.Manager
 	config  Config
 	csrf    csrf
+	devices [][]byte // keys; none: nothing is remembered of devices
 	origins *http.CrossOriginProtection
 	state   stateParts
 	streams streams
@@ -145,10 +149,14 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 		config.Logger = slog.Default()
 	}
 	config.TrustedProxies = normal(config.TrustedProxies)
-	return &Handler{
+	h := &Handler{
 		m: m, config: config, csrf: csrf{keys: m.DeriveKeys("csrf")}, origins: http.NewCrossOriginProtection(),
 		state: newStateParts(m.Config()), headers: newHeaders(config.ContentSecurityPolicy),
-	}, nil
+	}
+	if config.KnownDevices {
+		h.devices = m.DeriveKeys("device")
+	}
+	return h, nil
 }
 
 // Manager returns the manager that the handler serves.

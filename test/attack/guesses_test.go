@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,6 +24,84 @@ var guesses = []attack{
 		"enumeration by time", "times the same two, many times over (ATTACK_SAMPLES of each)",
 		"no difference: Welch's t under 4.5, or less than a tenth of an answer's time", timing,
 	},
+	{
+		"burning every limit", "uses up the attempts of a person's name, of their e-mail address and of the network's address, and guesses on from many names",
+		"429 with Retry-After, for the right password too, also after a kill; the owner gets in on a device that they signed in with before, and a device's cookie cannot be made", burning,
+	},
+}
+
+const deviceCookie = sessionCookie + "-device"
+
+// burning has a server of its own, whose limits are those of a server that nobody
+// set, or smaller.
+func burning(t *testing.T, w *world) {
+	own := *w
+	own.folder = t.TempDir()
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		content, err := os.ReadFile(filepath.Join(w.folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(own.folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own.server = &server{folder: own.folder, out: w.out}
+	victim := own.account(t)
+	limits := []string{"--attempts-per-account=10", "--attempts-per-address=25"}
+	own.server = start(t, own.folder, w.out, limits...)
+	device := own.browser(t).signIn(victim)
+	device.post("/logout", "")
+
+	attacker := own.browser(t)
+	token := attacker.token()
+	refused := 0
+	try := func(b *browser, name, password string) answer {
+		r := b.request("POST", "/login", credentials(account{name, password}))
+		r.Header.Set("X-CSRFToken", token)
+		got := b.do(r)
+		if got.status == 429 {
+			if seconds, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 || got.code(t) != "RATE_LIMITED" {
+				t.Fatalf("429 without a word: %v %s", got.header, got.body)
+			}
+			refused++
+		}
+		return got
+	}
+	checked := 0
+	for i := range 60 {
+		name := []string{victim.name, victim.name + "@example.org", "somebody" + strconv.Itoa(i)}[i%3]
+		if got := try(attacker, name, "guess "+strconv.Itoa(i)); got.status == 401 {
+			checked++
+		}
+	}
+	if checked > 26 || refused < 34 { // one may come back meanwhile
+		t.Errorf("%d guesses of 60 were checked, and %d refused", checked, refused)
+	}
+	if got := try(attacker, victim.name, victim.password); got.status != 429 {
+		t.Errorf("the right password, from a stranger: %d", got.status)
+	}
+	// A device that was made up, or altered.
+	value := device.cookie(deviceCookie)
+	for what, forged := range map[string]string{"made up": strings.Repeat("A", 64), "with a bit flipped": flip(value), "cut": value[:22]} {
+		prelogin := sessionCookie + "-prelogin=" + attacker.cookie(sessionCookie+"-prelogin")
+		if got := try(attacker.sending(prelogin+"; "+deviceCookie+"="+forged), victim.name, victim.password); got.status != 429 {
+			t.Errorf("a device's cookie, %s: %d %s", what, got.status, got.body)
+		}
+	}
+	if err := own.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = own.cmd.Wait()
+	own.server = start(t, own.folder, w.out, limits...)
+	again := own.browser(t)
+	token = again.token()
+	if got := try(again, victim.name, victim.password); got.status != 429 {
+		t.Errorf("after a kill: %d", got.status)
+	}
+	back := own.browser(t)
+	back.http.Jar = device.http.Jar
+	back.signIn(victim)
 }
 
 var passing = regexp.MustCompile(`"(request_id|timestamp|csrf_token)":"[^"]*"|name="csrf_token" value="[^"]*"|content="[\w-]{100,}"`)

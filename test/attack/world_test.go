@@ -157,7 +157,11 @@ func (o *output) String() string {
 var addressForm = regexp.MustCompile(`https?://([0-9.]+:[0-9]+)`)
 
 func environ() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "SESSION_MAX_CONCURRENT_PER_USER=0", "VEDFOLNIR_LOG_LEVEL=debug", "VEDFOLNIR_DATABASE=sqlite:v.db"}
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "SESSION_MAX_CONCURRENT_PER_USER=0", "VEDFOLNIR_LOG_LEVEL=debug", "VEDFOLNIR_DATABASE=sqlite:v.db",
+		// So that the attacks are not kept from going on; one of them is about these.
+		"VEDFOLNIR_ATTEMPTS_PER_ACCOUNT=1000000", "VEDFOLNIR_ATTEMPTS_PER_ADDRESS=1000000",
+	}
 }
 
 // start the program with TLS on a free port, and wait until it says where.

@@ -23,6 +23,12 @@ import (
 // DefaultDatabase is used when neither a database nor a demo was asked for.
 const DefaultDatabase = "sqlite:vedfolnir.db"
 
+// How many attempts to sign in may fail in an hour, unless it is said.
+const (
+	DefaultAttemptsPerAccount = 10
+	DefaultAttemptsPerAddress = 100
+)
+
 // Common holds the flags of every command. Each flag can also be given in the
 // environment or in the file: a flag wins over the environment, and that over the
 // file.
@@ -41,6 +47,9 @@ type Serve struct {
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Serve HTTPS with this certificate (PEM, the whole chain)."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
 	TrustedProxy []string `placeholder:"ADDRESS" help:"A reverse proxy whose forwarded headers count: an address or a network (10.0.0.0/8). It has to speak HTTPS to people. May be repeated."`
+
+	AttemptsPerAccount int `default:"10" placeholder:"COUNT" help:"How many wrong passwords an hour are answered for one name, and on each device that its owner has signed in with before; then it is too many attempts. Default: ${default}."`
+	AttemptsPerAddress int `default:"100" placeholder:"COUNT" help:"The same for one address (or IPv6 network of 64 bits) and all names, except for the owners of known devices. Default: ${default}."`
 
 	AuditDays int `default:"90" placeholder:"DAYS" help:"How long what happened is kept in the database. Default: ${default}."`
 
@@ -67,8 +76,11 @@ type Settings struct {
 	AdminLoopback bool
 	// AuditKept is how long audit lines stay in the database.
 	AuditKept time.Duration
-	Session   session.Config
-	Warnings  []string
+	// AttemptsPerAccount and AttemptsPerAddress may fail in an hour; 0: the default.
+	AttemptsPerAccount, AttemptsPerAddress int
+
+	Session  session.Config
+	Warnings []string
 	// Values are all settings as they were chosen, and where.
 	Values []Value
 }
@@ -99,6 +111,8 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	if err := out.LogLevel.UnmarshalText([]byte(c["log_level"].Text)); err != nil {
 		m.add("--log-level %q: give debug, info, warn or error", c["log_level"].Text)
 	}
+	out.AttemptsPerAccount = count(c, "attempts_per_account", &m)
+	out.AttemptsPerAddress = count(c, "attempts_per_address", &m)
 	if days, err := strconv.Atoi(c["audit_days"].Text); err != nil || days < 1 || days > 36500 {
 		m.add("--audit-days %q: give a whole number of days, from 1 to 36500", c["audit_days"].Text)
 	} else {
@@ -116,6 +130,14 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out.Warnings = append(out.Warnings, unused...)
 	m.join(err)
 	return out, m.err()
+}
+
+func count(c chosen, key string, m *mistakes) int {
+	n, err := strconv.Atoi(c[key].Text)
+	if err != nil || n < 1 || n > 1_000_000 {
+		m.add("--%s %q: give a whole number, from 1 to 1000000", strings.ReplaceAll(key, "_", "-"), c[key].Text)
+	}
+	return n
 }
 
 // together reports what is right by itself and wrong in company.

@@ -58,6 +58,9 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.AttemptsPerAccount != config.DefaultAttemptsPerAccount || s.AttemptsPerAddress != config.DefaultAttemptsPerAddress {
+		t.Errorf("attempts: %d and %d", s.AttemptsPerAccount, s.AttemptsPerAddress)
+	}
 	if s.Addr != "127.0.0.1:8080" || !s.Loopback || !s.Plain || s.Demo {
 		t.Errorf("%+v", s)
 	}
@@ -181,6 +184,7 @@ func TestMistakes(t *testing.T) {
 		{"certificate without key", nil, []string{"--tls-cert=x"}, []string{"--tls-cert without"}},
 		{"key without certificate", nil, []string{"--tls-key=x"}, []string{"--tls-key without"}},
 		{"no such certificate", nil, []string{"--tls-cert=x", "--tls-key=y"}, []string{"--tls-cert and --tls-key"}},
+		{"no attempts, and more than can be counted", nil, []string{"--attempts-per-account=0", "--attempts-per-address=1000001"}, []string{"--attempts-per-account", "--attempts-per-address"}},
 		{"no such level", nil, []string{"--log-level=loud"}, []string{"--log-level"}},
 		{"no such file of settings", nil, []string{"--config=none"}, []string{"--config"}},
 		{"a file that is no TOML", nil, []string{"--config", write(t, "addr = \"127.0.0.1:1\"\nwhat?\n")}, []string{"line 2"}},

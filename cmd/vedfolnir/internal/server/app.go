@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type App struct {
 	current  current
 	keys     [][]byte // in use; none: they were made for this process alone
 	auditor  auditor
+	limits   limits
 	sealer   *audit.Sealer // nil: there is no audit
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
@@ -76,6 +78,10 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
 		return nil, err
 	}
+	a.limits = limits{
+		cmp.Or(s.AttemptsPerAccount, config.DefaultAttemptsPerAccount), cmp.Or(s.AttemptsPerAddress, config.DefaultAttemptsPerAddress),
+		a.manager.DeriveKeys("attempts")[0],
+	}
 	if !s.Session.Security.NoAuditLogging {
 		a.sealer = a.newSealer(s)
 	}
@@ -86,7 +92,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
-		ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused,
+		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused,
 	})
 	if err != nil {
 		return nil, err
@@ -149,17 +155,25 @@ func (a *App) login(ctx context.Context, c sessionhttp.Credentials) (session.Cre
 		return session.CreateRequest{}, unavailable(err)
 	}
 	tries(ctx, account.ID)
-	// Read before the password is looked at: whoever is signed out everywhere in
-	// between stays out.
-	epoch, err := a.manager.SignInEpoch(ctx, account.ID)
-	if err != nil {
-		return session.CreateRequest{}, err
-	}
-	err = a.people.Check(ctx, account, c.Password)
+	req := session.CreateRequest{UserID: account.ID}
+	err = a.prove(ctx, a.bucketsOf(ctx, c.Username, account.ID), func() (err error) {
+		// Read before the password is looked at: whoever is signed out everywhere in
+		// between stays out.
+		if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, account.ID); err != nil {
+			return err
+		}
+		return a.check(ctx, account, c.Password)
+	})
+	return req, err
+}
+
+// check returns nil if the password is the account's.
+func (a *App) check(ctx context.Context, account directory.Account, password string) error {
+	err := a.people.Check(ctx, account, password)
 	if errors.Is(err, directory.ErrCredentials) {
-		return session.CreateRequest{}, sessionhttp.ErrBadCredentials
+		return sessionhttp.ErrBadCredentials
 	}
-	return session.CreateRequest{UserID: account.ID, SignInEpoch: epoch}, unavailable(err)
+	return unavailable(err)
 }
 
 // unavailable marks what the database did not answer.

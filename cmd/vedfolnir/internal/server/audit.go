@@ -66,32 +66,6 @@ func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
 	a.auditor.note(r.Context(), e)
 }
 
-// attempt remembers of a request whom it tried to sign in as, once that is known.
-type attempt struct{ user session.UserID }
-
-type attemptKey struct{}
-
-func withAttempt(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, &attempt{})))
-	})
-}
-
-// tries notes whose name was given; "0" is nobody's.
-func tries(ctx context.Context, user session.UserID) {
-	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && user != "0" {
-		a.user = user
-	}
-}
-
-func triedAs(ctx context.Context) session.UserID {
-	a, _ := ctx.Value(attemptKey{}).(*attempt)
-	if a == nil {
-		return ""
-	}
-	return a.user
-}
-
 // newSealer returns the process's own; which of several seals they agree on.
 func (a *App) newSealer(s config.Settings) *audit.Sealer {
 	sealer := &audit.Sealer{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
 )
 
 const (
@@ -62,10 +63,20 @@ func (a *App) firstStartPage(w http.ResponseWriter, r *http.Request, status int,
 
 // makeFirst makes the first person, an administrator, and signs them in.
 func (a *App) makeFirst(w http.ResponseWriter, r *http.Request) {
-	if !a.first.opens(r.PostFormValue("code"), time.Now()) {
+	err := a.prove(r.Context(), a.addressBucket(r.Context()), func() error {
+		if !a.first.opens(r.PostFormValue("code"), time.Now()) {
+			return sessionhttp.ErrBadCredentials
+		}
+		return nil
+	})
+	if errors.Is(err, sessionhttp.ErrBadCredentials) {
 		a.firstStartPage(w, r, http.StatusForbidden, ui.FirstStart{Mistakes: []string{
 			"This link is no longer good, or the code is not the one that the server printed. Start the server again for a new one, or use “vedfolnir user add” in a terminal.",
 		}})
+		return
+	}
+	if err != nil {
+		a.sessions.Error(w, r, err)
 		return
 	}
 	n := directory.Newcomer{
