@@ -69,6 +69,15 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
+// by is who did it, as the audit keeps it of an erased line: another person is not
+// named.
+func by(who string, id session.UserID) string {
+	if who == string(id) {
+		return who
+	}
+	return audit.Line{AuditEvent: session.AuditEvent{By: who}}.Erase().By
+}
+
 func handle(id session.ID) *session.ID {
 	if id.IsZero() {
 		return nil
@@ -89,7 +98,7 @@ func Gather(ctx context.Context, people *directory.Directory, store *sqlitestore
 	for _, r := range sessions {
 		d.Sessions = append(d.Sessions, Session{
 			r.ID, r.PlatformID, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language, r.CreatedAt, r.RenewedAt,
-			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, r.EndedBy, handle(r.EndedFrom),
+			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, by(r.EndedBy, id), handle(r.EndedFrom),
 		})
 	}
 	for l, err := range store.SearchAudit(ctx, audit.Filter{User: id}) {
@@ -99,6 +108,7 @@ func Gather(ctx context.Context, people *directory.Directory, store *sqlitestore
 		if l.User != id { // they did it to somebody else, whose data it is
 			l.User, l.Platform, l.Session, l.Client = "", "", session.ID{}, session.Client{}
 		}
+		l.By = by(l.By, id)
 		d.Audit = append(d.Audit, l.View())
 	}
 	return d, nil

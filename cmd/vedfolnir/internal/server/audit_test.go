@@ -223,3 +223,29 @@ func TestASlowReaderHoldsUpNobodysExport(t *testing.T) {
 	close(let)
 	<-done
 }
+
+// Somebody signed in over a person's session, at the same browser: who that was is
+// not the person's to know.
+func TestAnExportNamesNobodyElse(t *testing.T) {
+	s := demo(t)
+	b := s.browser(t)
+	b.signIn("alex")
+	alex, robin := entry(t, s, "alex").ID, entry(t, s, "robin").ID
+	sessions, err := s.manager.List(t.Context(), alex)
+	if err != nil || len(sessions) != 1 {
+		t.Fatal(len(sessions), err)
+	}
+	if err := s.manager.Revoke(t.Context(), sessions[0].ID, session.SignedOut, string(robin)); err != nil {
+		t.Fatal(err)
+	}
+	data, err := personal.Gather(t.Context(), s.people, s.store.Store, alex, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by := data.Sessions[0].EndedBy; by != "person" {
+		t.Errorf("the session was ended by %q", by)
+	}
+	if by := data.Audit[len(data.Audit)-1].By; by != "person" {
+		t.Errorf("the line says by %q", by)
+	}
+}
