@@ -35,7 +35,7 @@ func (f File) Load() (c audit.Checkpoint, err error) {
 		err = json.Unmarshal(text, &c)
 	}
 	if err != nil {
-		return audit.Checkpoint{}, fmt.Errorf("%s: %w: it is the audit's newest checkpoint; if it is damaged, vedfolnir audit verify, and remove it", f, err)
+		return audit.Checkpoint{}, fmt.Errorf("%s: %w: it is the audit's newest checkpoint, and nothing is sealed without it; if it is damaged, remove it, and run vedfolnir audit verify --checkpoint with the newest one that the log has", f, err)
 	}
 	return c, nil
 }
