@@ -95,7 +95,8 @@ type Store interface {
 	// Changes returns all that was committed after the cursor and before the call,
 	// oldest first, each change at least once and in an order that keeps that of
 	// every session. A late commit never slips under a returned cursor. Cursor 0
-	// asks for the present end of the feed and returns no changes. A store keeps
+	// asks for the present end of the feed and returns no changes; any other is good
+	// for the Store that returned it, and while that is open. A store keeps
 	// at least the last ten thousand changes; a cursor from before that, or one it
 	// cannot place, sets Gap.
 	Changes(ctx context.Context, after uint64) (Feed, error)
@@ -183,7 +184,7 @@ type Activity struct {
 // Feed is a stretch of the store's changes.
 type Feed struct {
 	Changes []Change
-	Next    uint64 // the cursor for the next call
+	Next    uint64 // the cursor for the next call; never 0
 	Epoch   uint64
 	Gap     bool // changes may be missing before these: drop every cache
 }

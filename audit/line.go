@@ -30,6 +30,17 @@ func (d Digest) MarshalText() ([]byte, error) {
 // UnmarshalText reads what MarshalText writes.
 func (d *Digest) UnmarshalText(text []byte) error { return unhex((*d)[:], text) }
 
+// longest is how many bytes of a text are kept: strangers choose some of them.
+const longest = 512
+
+// Clean makes text that comes out of a database, and of JSON, as it went in: valid
+// UTF-8, without NUL, not longer than is kept. A store does it to every text of a
+// line that others choose.
+func Clean(text string) string {
+	text = text[:min(len(text), longest)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
 // Salt makes what a hash was made of impossible to guess. It is gone once the
 // personal fields were erased.
 type Salt [16]byte

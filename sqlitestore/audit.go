@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vedfolnir/session"
@@ -47,18 +46,9 @@ func auditArgs(l audit.Line) []any {
 		id = l.Session[:]
 	}
 	return []any{
-		micros(l.Time), l.Action, clean(string(l.User)), id, clean(string(l.Platform)), clean(string(l.Reason)), clean(l.By),
-		clean(l.Client.IPAddress), clean(l.Client.UserAgent), clean(l.RequestID), l.Salt[:],
+		micros(l.Time), l.Action, audit.Clean(string(l.User)), id, audit.Clean(string(l.Platform)), audit.Clean(string(l.Reason)), audit.Clean(l.By),
+		audit.Clean(l.Client.IPAddress), audit.Clean(l.Client.UserAgent), audit.Clean(l.RequestID), l.Salt[:],
 	}
-}
-
-// longest is how many bytes of a text are kept: strangers choose some of them.
-const longest = 512
-
-// clean makes text that comes out of the database, and of JSON, as it went in.
-func clean(text string) string {
-	text = text[:min(len(text), longest)]
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Note adds a line for what changed nothing, such as a sign-in that was refused.

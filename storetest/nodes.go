@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,12 +12,20 @@ import (
 
 // Nodes returns a store that sends every call to the next of the given ones, as a
 // load balancer does: several handles on the same data must keep the contract
-// together as one does alone.
+// together as one does alone. A cursor goes to the store that it came from.
 func Nodes(stores ...session.Store) session.Store { return &nodes{stores: stores} }
 
 type nodes struct {
 	stores []session.Store
 	turn   atomic.Uint64
+
+	mu      sync.Mutex
+	cursors []cursor // by their number, from 1
+}
+
+type cursor struct {
+	of session.Store
+	at uint64
 }
 
 func (n *nodes) next() session.Store { return n.stores[n.turn.Add(1)%uint64(len(n.stores))] }
@@ -78,7 +87,29 @@ func (n *nodes) RaiseRev(ctx context.Context, user session.UserID) (uint64, erro
 }
 
 func (n *nodes) Changes(ctx context.Context, after uint64) (session.Feed, error) {
-	return n.next().Changes(ctx, after)
+	c := n.cursor(after)
+	feed, err := c.of.Changes(ctx, c.at)
+	if err != nil {
+		return session.Feed{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cursors = append(n.cursors, cursor{c.of, feed.Next})
+	feed.Next = uint64(len(n.cursors))
+	return feed, nil
+}
+
+// cursor of that number. What is none, no store can place.
+func (n *nodes) cursor(number uint64) cursor {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case number == 0:
+		return cursor{of: n.next()}
+	case number > uint64(len(n.cursors)):
+		return cursor{n.next(), number}
+	}
+	return n.cursors[number-1]
 }
 
 func (n *nodes) Close() (err error) {

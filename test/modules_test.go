@@ -115,6 +115,8 @@ var allowed = map[string][]string{
 	"sessiontest":                      {".", "memstore", "membus", "sessionhttp"},
 	"sessionhttp":                      {"."},
 	"sqlitestore":                      {".", "audit"},
+	"pgstore":                          {".", "audit"},
+	"pgstore/pgbus":                    {".", "membus"},
 	"web":                              {},
 	"cmd/vedfolnir":                    {".", "sessionhttp", "sqlitestore", "memstore", "membus", "dbscope", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/cli":       {".", "audit", "sqlitestore", "cmd/vedfolnir/internal/*"},
@@ -229,6 +231,7 @@ func TestConsumerModuleGraph(t *testing.T) {
 	}{
 		{"root", []string{".", "memstore", "sessionhttp"}},
 		{"sqlitestore", []string{".", "sessionhttp", "sqlitestore"}},
+		{"pgstore", []string{".", "sessionhttp", "pgstore"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := consumer(t, test.imports)

@@ -1,0 +1,220 @@
+package pgstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/audit"
+)
+
+// Kinds of steps, as the statement knows them.
+const (
+	toSwitch = int16(iota + 1)
+	toRefresh
+	toRotate
+	toConfirm
+	toTouch
+)
+
+// step is one change of one session, and what became of it.
+type step struct {
+	kind             int16
+	id               session.ID
+	version          int64 // what it must be: toRefresh, toRotate
+	at               int64
+	platform         []byte
+	secret, previous []byte
+	action           string // of its audit line; empty: none is written
+	request          string // in that line
+
+	changed bool
+	record  session.Record // as it is now, changed or not; zero: there is none
+}
+
+// changeSession locks the rows, in their order, and judges and changes them as they
+// are then: what an update of its own would find may be older than what made it
+// refuse. The hour of switches begins anew when it is over.
+const changeSession = `WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::int2[], $2::bytea[], $3::int8[], $4::int8[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::bytea[])
+		AS a (kind, asked_id, asked_version, at, asked_platform, asked_secret, asked_previous, action, request, salt)
+), held AS MATERIALIZED (
+	SELECT s.* FROM sessions s WHERE s.id = ANY($2) ORDER BY s.id FOR NO KEY UPDATE
+), judged AS (
+	SELECT *, ended_at IS NULL AND CASE kind
+		WHEN 1 THEN platform_id <> asked_platform
+		WHEN 2 THEN version = asked_version
+		WHEN 3 THEN version = asked_version
+		WHEN 4 THEN secret = asked_secret AND first_used IS NULL
+		WHEN 5 THEN last_activity < at END AS may,
+		switches = 0 OR switches_since <= at - 3600000000 AS new_hour
+	FROM held JOIN asked ON asked_id = id
+), s AS MATERIALIZED (
+	SELECT id, kind, may, at, action, request, salt, user_id,
+		CASE WHEN may AND kind = 1 THEN asked_platform ELSE platform_id END AS platform_id,
+		CASE WHEN may AND kind <> 5 THEN version + 1 ELSE version END AS version,
+		created_at,
+		CASE WHEN may AND kind = 2 THEN at ELSE renewed_at END AS renewed_at,
+		authenticated_at,
+		CASE WHEN may AND kind = 5 THEN at ELSE last_activity END AS last_activity,
+		ended_at, end_reason, ended_by, user_agent, ip_address, language,
+		CASE WHEN may AND kind = 3 THEN asked_secret ELSE secret END AS secret,
+		CASE WHEN may AND kind = 3 THEN asked_previous ELSE previous END AS previous,
+		CASE WHEN may AND kind = 3 THEN NULL WHEN may AND kind = 4 THEN at ELSE first_used END AS first_used,
+		fingerprint,
+		CASE WHEN may AND kind = 1 AND new_hour THEN at ELSE switches_since END AS switches_since,
+		CASE WHEN may AND kind = 1 THEN CASE WHEN new_hour THEN 1 ELSE switches + 1 END ELSE switches END AS switches,
+		coalesce((SELECT u.rev FROM session_users u WHERE u.id = user_id), 0) AS rev
+	FROM judged
+), changed AS (
+	UPDATE sessions SET platform_id = s.platform_id, version = s.version, renewed_at = s.renewed_at, last_activity = s.last_activity,
+		secret = s.secret, previous = s.previous, first_used = s.first_used, switches_since = s.switches_since, switches = s.switches
+	FROM s WHERE sessions.id = s.id AND s.may AND sessions.ended_at IS NULL
+), told AS (
+	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
+	SELECT user_id, rev, id, version, false, false FROM s WHERE may AND kind <> 5
+), written AS (
+	INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
+	SELECT $11, action, user_id, id, platform_id, '', user_id, ip_address, substring(user_agent FOR 512), request, salt
+	FROM s WHERE may AND action <> ''
+)
+SELECT ` + columns + `, s.rev, (SELECT epoch FROM session_meta), s.may FROM s WHERE s.kind <> 5`
+
+// changeSessions is one round trip and one transaction. Several changes of one
+// session are a statement each.
+func (w *writer) changeSessions(ctx context.Context, batch []*change) error {
+	sent, changes := &pgx.Batch{}, 0
+	for _, steps := range rounds(batch) {
+		byID := make(map[session.ID]*step, len(steps))
+		for _, s := range steps {
+			s.changed, s.record = false, session.Record{}
+			byID[s.id] = s
+			changes++
+		}
+		sent.Queue(changeSession, w.arguments(steps)...).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var changed bool
+				r, err := scan(rows, &changed)
+				if err != nil {
+					return err
+				}
+				byID[r.ID].record, byID[r.ID].changed = r, changed
+			}
+			return rows.Err()
+		})
+	}
+	if err := w.conn.SendBatch(ctx, sent).Close(); err != nil {
+		return err
+	}
+	w.trimmer.grew(changes)
+	return nil
+}
+
+// rounds gives each round one step of a session at most, sorted by handle, and so
+// by user.
+func rounds(batch []*change) (rounds [][]*step) {
+	seen := map[session.ID]int{}
+	for _, c := range batch {
+		for _, s := range c.steps {
+			n := seen[s.id]
+			seen[s.id]++
+			if n == len(rounds) {
+				rounds = append(rounds, nil)
+			}
+			rounds[n] = append(rounds[n], s)
+		}
+	}
+	for _, steps := range rounds {
+		slices.SortFunc(steps, func(a, b *step) int { return slices.Compare(a.id[:], b.id[:]) })
+	}
+	return rounds
+}
+
+// arguments of changeSession.
+func (w *writer) arguments(steps []*step) []any {
+	n := len(steps)
+	kinds, ids, versions, ats := make([]int16, n), make([][]byte, n), make([]int64, n), make([]int64, n)
+	platforms, secrets, previous := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	actions, requests, salts := make([]string, n), make([]string, n), make([][]byte, n)
+	for i, s := range steps {
+		kinds[i], ids[i], versions[i], ats[i] = s.kind, s.id[:], s.version, s.at
+		platforms[i], secrets[i], previous[i] = s.platform, s.secret, s.previous
+		if w.audited && s.action != "" {
+			salt := audit.NewSalt()
+			actions[i], requests[i], salts[i] = s.action, s.request, salt[:]
+		}
+	}
+	return []any{kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts, micros(time.Now())}
+}
+
+// change makes one change of one session, and says what is there if there was
+// nothing to change.
+func (s *Store) change(ctx context.Context, made *step) (r session.Record, changed bool, err error) {
+	made.request = audit.Clean(audit.RequestID(ctx))
+	if err := s.write(ctx, &change{steps: []*step{made}}); err != nil {
+		return session.Record{}, false, err
+	}
+	switch r = made.record; {
+	case r.ID.IsZero():
+		return session.Record{}, false, session.ErrNotFound
+	case !r.EndedAt.IsZero():
+		return session.Record{}, false, &session.EndedError{ID: r.ID, Reason: r.EndReason}
+	}
+	return r, made.changed, nil
+}
+
+// SwitchPlatform implements [session.Store].
+func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+	return s.change(ctx, &step{kind: toSwitch, id: id, platform: []byte(platform), at: micros(at), action: "platform_switched"})
+}
+
+// Refresh implements [session.Store].
+func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (session.Record, error) {
+	return s.guarded(ctx, &step{kind: toRefresh, id: id, version: int64(version), at: micros(at), action: "refreshed"})
+}
+
+// Rotate implements [session.Store].
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
+	return s.guarded(ctx, &step{
+		kind: toRotate, id: id, version: int64(version), secret: secret[:], previous: optionalHash(previous), action: "rotated",
+	})
+}
+
+// guarded makes a change that holds for one version only.
+func (s *Store) guarded(ctx context.Context, made *step) (session.Record, error) {
+	r, changed, err := s.change(ctx, made)
+	if err == nil && !changed {
+		return session.Record{}, session.ErrConflict
+	}
+	return r, err
+}
+
+// ConfirmSecret implements [session.Store].
+func (s *Store) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (session.Record, error) {
+	r, _, err := s.change(ctx, &step{kind: toConfirm, id: id, secret: secret[:], at: micros(at)})
+	return r, err
+}
+
+// Touch implements [session.Store]. A long list is several changes: each is only
+// ever a step forward, so that to store some of them does no harm.
+func (s *Store) Touch(ctx context.Context, activity []session.Activity) error {
+	latest := map[session.ID]time.Time{}
+	for _, a := range activity {
+		if a.At.After(latest[a.ID]) {
+			latest[a.ID] = a.At
+		}
+	}
+	steps := make([]*step, 0, len(latest))
+	for id, at := range latest {
+		steps = append(steps, &step{kind: toTouch, id: id, at: micros(at)})
+	}
+	for some := range slices.Chunk(steps, batchLimit) {
+		if err := s.write(ctx, &change{steps: some}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/vedfolnir/session"
+)
+
+// Config of a [Store]. The zero value is right for a server.
+type Config struct {
+	// Conns is how many reads may be under way at once, together with what uses
+	// [Store.DB]. The writer has one connection more. Default: 8.
+	Conns int
+	// Patience is how long a change waits for rows that another transaction holds,
+	// before it fails; and how long a node that stops in the middle of a change
+	// holds them. Default: 5 seconds.
+	Patience time.Duration
+	// Audit writes a line for every change, in the change's own transaction. An
+	// [audit.Sealer] makes them evidence, and removes the old ones.
+	Audit bool
+	// Committed is told of every commit of sessions: how many changes it holds and
+	// how long it took. It must not block.
+	Committed func(changes int, took time.Duration)
+}
+
+// ErrClosed is returned by every call after [Store.Close].
+var ErrClosed = errors.New("pgstore: closed: open a new store")
+
+// Store is a [session.Store] in a PostgreSQL database.
+type Store struct {
+	pool    *pgxpool.Pool
+	db      *sql.DB
+	writer  *writer
+	cursors *cursors
+	node    string // in the table of nodes
+
+	close sync.Once
+}
+
+var _ session.Store = (*Store)(nil)
+
+// Open connects to the database and brings its tables up to date; of several nodes
+// that do so at once, one does it and the others wait. The address is a URL,
+// postgres://user@host/database, or a list of keywords and values, as libpq takes
+// it; the password may come from PGPASSWORD or a file. Of several hosts the primary
+// is used.
+//
+// A database that a newer version has written, or in which other tables have the
+// names of ours, is refused and left as it is.
+func Open(ctx context.Context, address string, cfg Config) (*Store, error) {
+	cfg.Conns = cmp.Or(max(0, cfg.Conns), 8)
+	cfg.Patience = cmp.Or(max(0, cfg.Patience), 5*time.Second)
+	s, err := open(ctx, address, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: open: %w", err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, address string, cfg Config) (_ *Store, err error) {
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, err // without the password
+	}
+	config.MaxConns = int32(cfg.Conns)
+	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return setUp(ctx, c, "") }
+	s := &Store{cursors: newCursors(), node: rand.Text()}
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, err
+	}
+	s.db = stdlib.OpenDBFromPool(s.pool)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.db.Close())
+			s.pool.Close()
+		}
+	}()
+	if err := migrate(ctx, s.db); err != nil {
+		return nil, err
+	}
+	if err := s.noticeLostHistory(ctx); err != nil {
+		return nil, err
+	}
+	s.writer = startWriter(func(ctx context.Context) (*pgx.Conn, error) {
+		c, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
+		if err != nil {
+			return nil, err
+		}
+		if err := setUp(ctx, c, writerSettings(cfg.Patience)); err != nil {
+			return nil, errors.Join(err, c.Close(ctx))
+		}
+		return c, nil
+	}, cfg)
+	return s, nil
+}
+
+// setUp makes a connection wait for the disk, whatever the default is.
+func setUp(ctx context.Context, c *pgx.Conn, more string) error {
+	_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');`+more, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// writerSettings bound how long rows are waited for, and held. Every statement of
+// the writer goes by an index, whatever the statistics of a young table say, and is
+// too short to be compiled.
+func writerSettings(patience time.Duration) string {
+	return fmt.Sprintf(`SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;
+		SET enable_seqscan = off; SET enable_mergejoin = off; SET jit = off`, patience.Milliseconds(), patience.Milliseconds())
+}
+
+// DB is for an application's own tables in the same database, with migrations of
+// their own: give them a prefix, and leave alone what begins with "session". Its
+// connections are those of the store's reads. It is closed by [Store.Close].
+func (s *Store) DB() *sql.DB { return s.db }
+
+// closeTimeout bounds the farewell of a node.
+const closeTimeout = 2 * time.Second
+
+// Close implements [session.Store].
+func (s *Store) Close() (err error) {
+	s.close.Do(func() {
+		s.writer.close()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_, _ = s.pool.Exec(ctx, `DELETE FROM session_nodes WHERE node = $1`, s.node) // it would go by itself in a day
+		err = s.db.Close()
+		s.pool.Close()
+	})
+	return err
+}
+
+// read has do ask the database.
+func read[T any](ctx context.Context, s *Store, do func(context.Context, *pgxpool.Pool) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	result, err := do(ctx, s.pool)
+	if err != nil {
+		return none, answer(err)
+	}
+	return result, nil
+}
