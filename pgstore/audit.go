@@ -28,13 +28,9 @@ const (
 // lineArguments of insertLine. What is kept of a text is what [audit.Clean] makes of
 // it when it is read.
 func lineArguments(e session.AuditEvent, request string, now time.Time) []any {
-	var id []byte
-	if !e.Session.IsZero() {
-		id = e.Session[:]
-	}
 	salt := audit.NewSalt()
 	return []any{
-		micros(now), e.Action, []byte(e.User), id, []byte(e.Platform), audit.Clean(string(e.Reason)), []byte(e.By),
+		micros(now), e.Action, []byte(e.User), optionalID(e.Session), []byte(e.Platform), audit.Clean(string(e.Reason)), []byte(e.By),
 		[]byte(e.Client.IPAddress), []byte(audit.Clean(e.Client.UserAgent)), audit.Clean(request), salt[:],
 	}
 }
@@ -174,10 +170,6 @@ const (
 
 // SearchAudit implements [audit.Store].
 func (s *Store) SearchAudit(ctx context.Context, f audit.Filter) iter.Seq2[audit.Line, error] {
-	var id []byte
-	if !f.Session.IsZero() {
-		id = f.Session[:]
-	}
 	return func(yield func(audit.Line, error) bool) {
 		end, err := s.AuditEnd(ctx)
 		var from uint64
@@ -189,7 +181,7 @@ func (s *Store) SearchAudit(ctx context.Context, f audit.Filter) iter.Seq2[audit
 			return
 		}
 		for ; from <= end && end > 0; from += searchedAtOnce {
-			lines, err := s.auditLines(ctx, searchAudit, int64(from), int64(min(end, from+searchedAtOnce-1)), []byte(f.User), id, f.Action,
+			lines, err := s.auditLines(ctx, searchAudit, int64(from), int64(min(end, from+searchedAtOnce-1)), []byte(f.User), optionalID(f.Session), f.Action,
 				string(f.Reason), f.RequestID, optional(f.From), optional(f.Until))
 			if err != nil {
 				yield(audit.Line{}, err)

@@ -15,7 +15,8 @@ var _ audit.Store = (*Store)(nil)
 const (
 	checkpointColumns = `number, at, oldest, first, before, last, link, key, signature`
 	newestCheckpoint  = `SELECT ` + checkpointColumns + ` FROM session_audit_checkpoints ORDER BY number DESC LIMIT 1`
-	auditState        = `SELECT holder, until, (SELECT coalesce(max(seq), 0) FROM session_audit WHERE seq IS NOT NULL) FROM session_audit_lease`
+	auditState        = `SELECT coalesce(holder, ''), coalesce(until, 0), (SELECT coalesce(max(seq), 0) FROM session_audit WHERE seq IS NOT NULL)
+	FROM (SELECT 1) one LEFT JOIN session_audit_lease ON true`
 )
 
 // querier is a pool or a transaction.
@@ -59,7 +60,8 @@ func scanCheckpoint(row pgx.Row, more ...any) (c audit.Checkpoint, err error) {
 }
 
 const (
-	takeLease = `UPDATE session_audit_lease SET holder = $1, until = $3 WHERE holder = $1 OR until <= $2`
+	takeLease = `INSERT INTO session_audit_lease AS l VALUES (1, $1, $3) ON CONFLICT (one) DO UPDATE SET holder = $1, until = $3
+	WHERE l.holder = $1 OR l.until <= $2 OR l.until > $4`
 	sealAudit = `INSERT INTO session_audit_checkpoints (` + checkpointColumns + `, links) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`
 )
 
@@ -71,7 +73,7 @@ func (s *Store) SealAudit(ctx context.Context, b audit.Sealing) error {
 	}
 	_, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (none struct{}, err error) {
 		return none, pgx.BeginFunc(ctx, p, func(tx pgx.Tx) error {
-			ours, err := tx.Exec(ctx, takeLease, b.Holder, micros(b.Now), micros(b.Until))
+			ours, err := tx.Exec(ctx, takeLease, b.Holder, micros(b.Now), micros(b.Until), micros(b.Latest))
 			if err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		CASE WHEN may AND kind = 2 THEN at ELSE renewed_at END AS renewed_at,
 		authenticated_at,
 		CASE WHEN may AND kind = 5 THEN at ELSE last_activity END AS last_activity,
-		ended_at, end_reason, ended_by, user_agent, ip_address, language,
+		ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language,
 		CASE WHEN may AND kind = 3 THEN asked_secret ELSE secret END AS secret,
 		CASE WHEN may AND kind = 3 THEN asked_previous ELSE previous END AS previous,
 		CASE WHEN may AND kind = 3 THEN NULL WHEN may AND kind = 4 THEN at ELSE first_used END AS first_used,

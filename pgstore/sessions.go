@@ -15,7 +15,7 @@ import (
 // are read with it.
 const (
 	columns = `s.id, s.user_id, s.platform_id, s.version, s.created_at, s.renewed_at, s.authenticated_at, s.last_activity,
-	s.ended_at, s.end_reason, s.ended_by, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
+	s.ended_at, s.end_reason, s.ended_by, s.ended_from, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
 	s.fingerprint, s.switches_since, s.switches`
 	readColumns = columns + `, (SELECT u.rev FROM session_users u WHERE u.id = s.user_id), (SELECT epoch FROM session_meta)`
 )
@@ -23,14 +23,14 @@ const (
 // scan reads columns, the user's rev, the epoch, and then what more there is.
 func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	var (
-		id, user, platform, endedBy, agent, address, language, secret, previous, fingerprint []byte
-		created, renewed, authenticated, activity                                            int64
-		ended, firstUsed, switchesSince                                                      *int64
-		version                                                                              int64
-		rev, epoch                                                                           *int64
+		id, user, platform, endedBy, endedFrom, agent, address, language, secret, previous, fingerprint []byte
+		created, renewed, authenticated, activity                                                       int64
+		ended, firstUsed, switchesSince                                                                 *int64
+		version                                                                                         int64
+		rev, epoch                                                                                      *int64
 	)
 	err = row.Scan(append([]any{
-		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy,
+		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy, &endedFrom,
 		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &rev, &epoch,
 	}, more...)...)
 	if err != nil {
@@ -42,6 +42,7 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	r.EndedAt, r.FirstUsed, r.SwitchesSince = moment(ended), moment(firstUsed), moment(switchesSince)
 	r.Client = session.Client{UserAgent: string(agent), IPAddress: string(address), Language: string(language)}
 	r.Fingerprint = string(fingerprint)
+	copy(r.EndedFrom[:], endedFrom)
 	copy(r.Secret[:], secret)
 	copy(r.Previous[:], previous)
 	return r, nil
@@ -83,6 +84,14 @@ func optionalHash(h session.SecretHash) []byte {
 		return nil
 	}
 	return h[:]
+}
+
+// optionalID is NULL for the zero handle.
+func optionalID(id session.ID) []byte {
+	if id.IsZero() {
+		return nil
+	}
+	return id[:]
 }
 
 const getRecord = `SELECT ` + readColumns + ` FROM sessions s WHERE s.id = $1`

@@ -54,7 +54,7 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Recor
 				w.raiseRev(r.UserID)
 				raised[r.UserID] = true
 			}
-			*result = append(*result, w.end(session.Doomed{ID: id, Reason: reason}, session.System, x.At))
+			*result = append(*result, w.end(session.Doomed{ID: id, Reason: reason, By: session.System}, x.At))
 		}
 		return nil
 	}})

@@ -90,10 +90,10 @@ func (w *work) begin(r session.Record) session.Record {
 	return r
 }
 
-func (w *work) end(d session.Doomed, by string, at time.Time) session.Record {
+func (w *work) end(d session.Doomed, at time.Time) session.Record {
 	r := w.complete(w.live[d.ID])
 	delete(w.live, d.ID)
-	r.EndedAt, r.EndReason, r.EndedBy = at, d.Reason, by
+	r.EndedAt, r.EndReason, r.EndedBy, r.EndedFrom = at, d.Reason, d.By, d.From
 	r.Version++
 	if _, ours := w.begun[r.ID]; ours {
 		w.begun[r.ID] = r
@@ -101,7 +101,7 @@ func (w *work) end(d session.Doomed, by string, at time.Time) session.Record {
 		w.ended = append(w.ended, r)
 	}
 	w.changed(r)
-	w.happened("ended", r, by)
+	w.happened("ended", r, d.By)
 	return r
 }
 
@@ -245,12 +245,12 @@ func chosen(users map[session.UserID]bool) [][]byte {
 const (
 	storeUsers = `UPDATE session_users u SET sign_in_epoch = a.epoch, rev = a.rev
 		FROM unnest($1::bytea[], $2::int8[], $3::int8[]) AS a (id, epoch, rev) WHERE u.id = a.id`
-	endSessions = `UPDATE sessions s SET ended_at = a.at, end_reason = a.reason, ended_by = a.by, version = s.version + 1
-		FROM unnest($1::bytea[], $2::int8[], $3::text[], $4::bytea[]) AS a (id, at, reason, by) WHERE s.id = a.id AND s.ended_at IS NULL`
+	endSessions = `UPDATE sessions s SET ended_at = a.at, end_reason = a.reason, ended_by = a.by, ended_from = a.origin, version = s.version + 1
+		FROM unnest($1::bytea[], $2::int8[], $3::text[], $4::bytea[], $5::bytea[]) AS a (id, at, reason, by, origin) WHERE s.id = a.id AND s.ended_at IS NULL`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
-		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
+		last_activity, ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language, secret, previous, first_used,
 		fingerprint, switches_since, switches)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)`
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)`
 	insertChanges = `INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 		SELECT u, r, s, v, e, d FROM unnest($1::bytea[], $2::int8[], $3::bytea[], $4::int8[], $5::bool[], $6::bool[])
 		WITH ORDINALITY AS a (u, r, s, v, e, d, n) ORDER BY n`
@@ -294,11 +294,13 @@ func (w *work) queueEnds(b *pgx.Batch) {
 		return
 	}
 	n := len(w.ended)
-	ids, ats, reasons, bys := make([][]byte, n), make([]int64, n), make([]string, n), make([][]byte, n)
+	ids, ats, reasons := make([][]byte, n), make([]int64, n), make([]string, n)
+	bys, origins := make([][]byte, n), make([][]byte, n)
 	for i, r := range w.ended {
-		ids[i], ats[i], reasons[i], bys[i] = r.ID[:], micros(r.EndedAt), string(r.EndReason), []byte(r.EndedBy)
+		ids[i], ats[i], reasons[i] = r.ID[:], micros(r.EndedAt), string(r.EndReason)
+		bys[i], origins[i] = []byte(r.EndedBy), optionalID(r.EndedFrom)
 	}
-	b.Queue(endSessions, ids, ats, reasons, bys)
+	b.Queue(endSessions, ids, ats, reasons, bys, origins)
 }
 
 func (w *work) queueFeed(b *pgx.Batch) {
@@ -310,9 +312,7 @@ func (w *work) queueFeed(b *pgx.Batch) {
 	ended, directory := make([]bool, n), make([]bool, n)
 	for i, ch := range w.feed {
 		users[i], revs[i], versions[i], ended[i], directory[i] = []byte(ch.User), int64(ch.Rev), int64(ch.Version), ch.Ended, ch.Directory
-		if !ch.Session.IsZero() {
-			sessions[i] = ch.Session[:]
-		}
+		sessions[i] = optionalID(ch.Session)
 	}
 	b.Queue(insertChanges, users, revs, sessions, versions, ended, directory)
 }
@@ -321,7 +321,7 @@ func sessionArguments(r session.Record) []any {
 	return []any{
 		r.ID[:], []byte(r.UserID), []byte(r.PlatformID), int64(r.Version),
 		micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
-		optional(r.EndedAt), string(r.EndReason), []byte(r.EndedBy),
+		optional(r.EndedAt), string(r.EndReason), []byte(r.EndedBy), optionalID(r.EndedFrom),
 		[]byte(r.Client.UserAgent), []byte(r.Client.IPAddress), []byte(r.Client.Language),
 		r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), []byte(r.Fingerprint), optional(r.SwitchesSince), r.Switches,
 	}
@@ -348,11 +348,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (created session
 		*result = session.Created{}
 		w.raiseRev(r.UserID)
 		for _, d := range doomed {
-			by := session.System
-			if d.Reason == session.SignedOut {
-				by = string(r.UserID)
-			}
-			result.Ended = append(result.Ended, w.end(d, by, r.CreatedAt))
+			result.Ended = append(result.Ended, w.end(d, r.CreatedAt))
 		}
 		result.Record = w.begin(r)
 		return nil
@@ -381,7 +377,7 @@ func (s *Store) End(ctx context.Context, e session.Ending) ([]session.Record, er
 			w.feed = append(w.feed, session.Change{User: e.User, Rev: rev})
 		}
 		for _, r := range doomed {
-			*result = append(*result, w.end(session.Doomed{ID: r.ID, Reason: e.Reason}, e.By, e.At))
+			*result = append(*result, w.end(session.Doomed{ID: r.ID, Reason: e.Reason, By: e.By, From: e.From}, e.At))
 		}
 		return nil
 	}

@@ -32,6 +32,7 @@ CREATE TABLE sessions (
 	ended_at         bigint,
 	end_reason       text NOT NULL DEFAULT '',
 	ended_by         bytea NOT NULL DEFAULT '',
+	ended_from       bytea,
 	user_agent       bytea NOT NULL,
 	ip_address       bytea NOT NULL,
 	language         bytea NOT NULL,
