@@ -223,9 +223,10 @@ func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) e
 }
 
 // RevokeOthers ends all sessions of the user but the one to keep, and returns how
-// many that were.
+// many that were. With the reason CredentialChanged it also refuses every sign-in
+// whose credentials were checked before.
 func (m *Manager) RevokeOthers(ctx context.Context, user UserID, keep ID, reason Reason, by string) (int, error) {
-	ended, err := m.end(ctx, Ending{User: user, Except: keep, Reason: reason, By: by})
+	ended, err := m.end(ctx, Ending{User: user, Except: keep, Reason: reason, By: by, RaiseEpoch: reason == CredentialChanged})
 	return len(ended), err
 }
 

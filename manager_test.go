@@ -434,6 +434,31 @@ func TestASignInCheckedBeforeRevokeUserCannotLandAfterIt(t *testing.T) {
 	}
 }
 
+// After a change of password the same holds, and the session of whoever changed it
+// goes on.
+func TestASignInCheckedBeforeAChangeOfPasswordCannotLandAfterIt(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	kept, _ := signIn(t, m, "1")
+	epoch, err := m.SignInEpoch(t.Context(), "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		reason session.Reason
+		want   error
+	}{{session.RevokedByUser, nil}, {session.CredentialChanged, session.ErrConflict}} {
+		if _, err := m.RevokeOthers(t.Context(), "1", kept.Session.ID, c.reason, "1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := m.Create(t.Context(), session.CreateRequest{UserID: "1", SignInEpoch: epoch}); !errors.Is(err, c.want) {
+			t.Errorf("after %s: %v, want %v", c.reason, err, c.want)
+		}
+	}
+	if ok, err := m.Validate(t.Context(), kept.Session.ID, "1"); !ok || err != nil {
+		t.Errorf("the session that was kept: %v, %v", ok, err)
+	}
+}
+
 func TestListShowsTheLivingNewestActivityFirst(t *testing.T) {
 	now := newClock()
 	m := open(t, memstore.New(), people, session.Config{Now: now.Now, Timeout: session.Timeout{IdleTimeout: time.Hour}})

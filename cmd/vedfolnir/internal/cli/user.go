@@ -44,7 +44,7 @@ type userAdd struct {
 }
 
 func (userAdd) Help() string {
-	return `The password has at least 15 characters.
+	return `The password has at least 15 characters, of any kind, and is not among those that are guessed first.
 
 Examples:
 

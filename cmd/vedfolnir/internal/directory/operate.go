@@ -116,26 +116,55 @@ func (d *Directory) SetRole(ctx context.Context, id session.UserID, role Role) e
 	return d.update(ctx, "set role", id, "role_set", string(role), `UPDATE directory_people SET role = ?2 WHERE id = ?1`, role)
 }
 
-// SetPassword replaces the person's password. End their sessions with
-// Manager.RevokeUser and the reason CredentialChanged.
+// SetPassword replaces the person's password, or returns a [RuleError]. End their
+// sessions with Manager.RevokeUser and the reason CredentialChanged.
 func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password string) error {
-	if err := checkPassword(password); err != nil {
-		return fmt.Errorf("directory: set password: %w", err)
-	}
-	hash, err := d.hasher.hash(ctx, password)
+	hash, err := d.newHash(ctx, id, password)
 	if err != nil {
-		return fmt.Errorf("directory: set password: %w", err)
+		return err
 	}
 	return d.update(ctx, "set password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1`, hash)
 }
 
-// checkPassword: 15 characters and more where the password stands alone (NIST SP
-// 800-63B-4, 3.1.1.2).
-func checkPassword(password string) error {
-	if utf8.RuneCountInString(password) < 15 {
-		return errors.New("the password has fewer than 15 characters: a few words make a good one")
+// ChangePassword is SetPassword by the person themselves, who has to give the
+// current one, or the error is [ErrCredentials]. End their other sessions with
+// Manager.RevokeOthers and the reason CredentialChanged.
+func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, current, password string) error {
+	hash, err := d.newHash(ctx, id, password)
+	if err != nil {
+		return err
 	}
-	return nil
+	row, err := rowID(string(id))
+	if err != nil {
+		return session.ErrUnknownUser
+	}
+	old, _, err := d.checked(ctx, Account{ID: id, row: row}, current)
+	if err != nil {
+		return err
+	}
+	me := *d
+	me.config.By = string(id)
+	err = me.update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1 AND password = ?3`, hash, old)
+	if errors.Is(err, session.ErrUnknownUser) {
+		return ErrCredentials // it was changed meanwhile
+	}
+	return err
+}
+
+// newHash of a password that is good for the person.
+func (d *Directory) newHash(ctx context.Context, id session.UserID, password string) (string, error) {
+	e, err := d.Entry(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if err := checkPassword(password, e.Username, e.Email); err != nil {
+		return "", fmt.Errorf("directory: set password: %w", err)
+	}
+	hash, err := d.hasher.hash(ctx, password)
+	if err != nil {
+		return "", fmt.Errorf("directory: set password: %w", err)
+	}
+	return hash, nil
 }
 
 // Remove deletes the person and their platforms. End their sessions first.

@@ -3,7 +3,10 @@ package directory
 import (
 	"context"
 	"errors"
+	"runtime/metrics"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -87,4 +90,42 @@ func TestStandardCostIsOWASPs(t *testing.T) {
 	if want := "$argon2id$v=19$m=19456,t=2,p=1$"; !strings.HasPrefix(p.String(), want) {
 		t.Errorf("%s does not begin with %s", p, want)
 	}
+}
+
+// However many people sign in at once, no more memory is in use than for as many
+// hashes as there are processors, and what the collector has not yet taken away.
+func TestManySignInsTakeTheMemoryOfAFew(t *testing.T) {
+	h, err := newHasher(StandardCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var peak atomic.Uint64
+	base := inUse()
+	h.derived = func() {
+		now := inUse()
+		for was := peak.Load(); now > was && !peak.CompareAndSwap(was, now); was = peak.Load() {
+		}
+	}
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			if _, _, err := h.verify(t.Context(), "", "wrong"); err != nil && !errors.Is(err, ErrBusy) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	one := uint64(StandardCost.KiB) << 10
+	took, bound := peak.Load()-min(base, peak.Load()), uint64(3*cap(h.turns)+1)*one
+	t.Logf("40 sign-ins, %d at once: %d MiB at the most", cap(h.turns), took>>20)
+	if took > bound {
+		t.Errorf("%d MiB, more than %d", took>>20, bound>>20)
+	}
+}
+
+// inUse is the memory of what lives, and of what is dead and not yet collected.
+func inUse() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

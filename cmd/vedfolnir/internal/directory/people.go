@@ -88,7 +88,7 @@ func (n Newcomer) Check() error {
 		errs = append(errs, fmt.Errorf("%q is no e-mail address", n.Email))
 	}
 	if !n.demo { // whose password is public anyhow
-		errs = append(errs, checkPassword(n.Password))
+		errs = append(errs, checkPassword(n.Password, n.Username, n.Email))
 	}
 	if n.Role != Ordinary && n.Role != Admin {
 		errs = append(errs, fmt.Errorf("there is no role %q", n.Role))

@@ -43,23 +43,29 @@ func (d *Directory) Find(ctx context.Context, login string) (Account, error) {
 // The password is read here and not by Find, so that whoever reads the epoch of
 // sign-ins between the two is never shown a password from before it.
 func (d *Directory) Check(ctx context.Context, a Account, password string) error {
-	var hash string
-	var welcome bool
-	err := d.db.QueryRowContext(ctx, `SELECT password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE id = ?`,
-		d.config.AllowDemoPeople, a.row).Scan(&hash, &welcome)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("directory: read password: %w", err)
-	}
-	right, outdated, err := d.hasher.verify(ctx, hash, password)
-	switch {
-	case err != nil:
-		return fmt.Errorf("directory: check password: %w", err)
-	case !right || !welcome:
-		return ErrCredentials
-	case outdated:
+	hash, outdated, err := d.checked(ctx, a, password)
+	if err == nil && outdated {
 		d.rehash(ctx, a, hash, password)
 	}
-	return nil
+	return err
+}
+
+// checked is Check, and returns the hash that the password was compared with.
+func (d *Directory) checked(ctx context.Context, a Account, password string) (hash string, outdated bool, err error) {
+	var welcome bool
+	err = d.db.QueryRowContext(ctx, `SELECT password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE id = ?`,
+		d.config.AllowDemoPeople, a.row).Scan(&hash, &welcome)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", false, fmt.Errorf("directory: read password: %w", err)
+	}
+	right, outdated, err := d.hasher.verify(ctx, hash, password)
+	if err != nil {
+		return "", false, fmt.Errorf("directory: check password: %w", err)
+	}
+	if !right || !welcome {
+		return "", false, ErrCredentials
+	}
+	return hash, outdated, nil
 }
 
 // rehash stores a hash at today's cost, unless the password was changed meanwhile.

@@ -17,6 +17,9 @@ var notices = map[string]string{
 	"switched": "You switched the platform, in every tab of this session.",
 	"ended":    "That session has ended. Whoever holds it has to sign in again.",
 	"others":   "All your other sessions have ended.",
+
+	"password":      "Your password is changed, and all your other sessions have ended.",
+	"password-only": "Your password is changed, but not all of your other sessions could be ended. Please end them below.",
 }
 
 // signIn shows the form, to people who are not signed in already.

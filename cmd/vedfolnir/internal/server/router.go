@@ -38,6 +38,8 @@ func (a *App) table() []route {
 		{"POST", "/switch", person, a.switchPlatform},
 		{"POST", "/sessions/{id}/end", person, a.endSession},
 		{"POST", "/sessions/end-others", person, a.endOthers},
+		{"GET", "/password", person, a.showPassword},
+		{"POST", "/password", person, a.changePassword},
 		{"GET", exportPath, person, a.export},
 		{"GET", "/api/admin/metrics", administrator, a.showMetrics},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,20 @@ func TestARouteWithoutItsChecksIsRefused(t *testing.T) {
 type walk struct {
 	*site
 	served http.Handler
+
+	changes int // of alex's password
+}
+
+// change is the form of a change of password.
+func (w *walk) change() url.Values {
+	passwords := func(n int) string {
+		if n == 0 {
+			return directory.DemoPassword
+		}
+		return fmt.Sprint(newPassword, n)
+	}
+	next := passwords(w.changes + 1)
+	return url.Values{"current": {passwords(w.changes)}, "password": {next}, "again": {next}}
 }
 
 // every route, the session handler's own too.
@@ -84,6 +99,8 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 	switch {
 	case path == "/login" && method == "POST":
 		body = `{"username":"sam","password":"` + directory.DemoPassword + `"}`
+	case path == "/password" && method == "POST" && w.demo:
+		body, kind = w.change().Encode(), "application/x-www-form-urlencoded"
 	case path == "/switch" && method == "POST" && w.demo:
 		body, kind = "to="+w.other(t), "application/x-www-form-urlencoded"
 	}
@@ -109,6 +126,9 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 	}
 	rw := httptest.NewRecorder()
 	w.served.ServeHTTP(rw, r)
+	if path == "/password" && method == "POST" && rw.Code == http.StatusSeeOther {
+		w.changes++
+	}
 	return rw
 }
 
@@ -256,7 +276,7 @@ func TestEveryRouteOfTheProgram(t *testing.T) {
 	first, _ := firstServer(t)
 	for name, s := range map[string]*site{"with people": demo(t), "without people": first} {
 		t.Run(name, func(t *testing.T) {
-			w := &walk{s, s.handler}
+			w := &walk{site: s, served: s.handler}
 			peopled := s.demo
 			declared := map[string][]string{"/nothing": nil, "/api/none": nil, "/api//csrf": nil, "/assets/none.css": nil, "//": nil, "/a/../b": nil}
 			for _, r := range w.every() {

@@ -29,6 +29,12 @@ type FirstStart struct {
 	Mistakes              []string // why the last attempt failed
 }
 
+// Password is the page on which a person changes theirs.
+type Password struct {
+	Frame
+	Mistake string // why the last attempt failed
+}
+
 // Home is the page of a person who is signed in.
 type Home struct {
 	Frame

@@ -78,6 +78,11 @@ func (p *Pages) FirstStart(w http.ResponseWriter, status int, data FirstStart) e
 	return p.write(w, status, "firststart", data)
 }
 
+// Password writes the page on which a person changes theirs.
+func (p *Pages) Password(w http.ResponseWriter, status int, data Password) error {
+	return p.write(w, status, "password", data)
+}
+
 // Home writes the page of a person who is signed in.
 func (p *Pages) Home(w http.ResponseWriter, data Home) error {
 	return p.write(w, http.StatusOK, "home", data)

@@ -68,6 +68,9 @@ func rendered(t *testing.T) map[string]string {
 	render("first start", func(w http.ResponseWriter) error {
 		return p.FirstStart(w, 422, ui.FirstStart{Frame: ui.Frame{CSRF: "token"}, Username: "kim", Mistakes: []string{"A password has at least 15 characters."}})
 	})
+	render("password", func(w http.ResponseWriter) error {
+		return p.Password(w, 403, ui.Password{Frame: frame, Mistake: "The current password is another."})
+	})
 	render("home", func(w http.ResponseWriter) error { return p.Home(w, example()) })
 	render("bare home", func(w http.ResponseWriter) error {
 		return p.Home(w, ui.Home{Frame: frame, Devices: example().Devices[:1]})

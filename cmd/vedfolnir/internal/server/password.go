@@ -1,0 +1,81 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
+)
+
+func (a *App) showPassword(w http.ResponseWriter, r *http.Request) {
+	a.passwordPage(w, r, http.StatusOK, "")
+}
+
+func (a *App) passwordPage(w http.ResponseWriter, r *http.Request, status int, mistake string) {
+	a.sent(r, a.pages.Password(w, status, ui.Password{Frame: a.frame(w, r), Mistake: mistake}))
+}
+
+// changePassword ends the person's other sessions and gives this one a new token:
+// whoever else knew the password, or has a copy of the cookie, is out.
+func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
+	c := session.FromContext(r.Context())
+	if r.PostFormValue("password") != r.PostFormValue("again") {
+		a.passwordPage(w, r, http.StatusUnprocessableEntity, "The two new passwords are not the same. Nothing was changed.")
+		return
+	}
+	err := a.proveAndChange(r, c)
+	var rule directory.RuleError
+	var limited *sessionhttp.RateLimitedError
+	p := sessionhttp.ProblemOf(err)
+	switch {
+	case errors.As(err, &rule):
+		a.passwordPage(w, r, http.StatusUnprocessableEntity, "Choose another one: "+rule.Error()+".")
+	case p.FailedAttempt():
+		a.refused(r, p)
+		a.passwordPage(w, r, http.StatusForbidden, "The current password is another. Nothing was changed.")
+	case errors.As(err, &limited):
+		a.refused(r, p)
+		w.Header().Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+		a.passwordPage(w, r, p.Status, p.Message)
+	case err != nil:
+		a.sessions.Error(w, r, err)
+	default:
+		seeOther(w, "/?done="+a.endWhatKnewIt(w, r, c))
+	}
+}
+
+func (a *App) proveAndChange(r *http.Request, c *session.Context) error {
+	ctx, user := r.Context(), c.User()
+	tries(ctx, user.ID)
+	return a.prove(ctx, a.bucketsOf(ctx, user.Username, user.ID), func() error {
+		err := a.people.ChangePassword(ctx, user.ID, r.PostFormValue("current"), r.PostFormValue("password"))
+		var rule directory.RuleError
+		switch {
+		case errors.Is(err, directory.ErrCredentials):
+			return sessionhttp.ErrBadCredentials
+		case errors.As(err, &rule), errors.Is(err, session.ErrUnknownUser):
+			return err
+		}
+		return unavailable(err)
+	})
+}
+
+// endWhatKnewIt returns the notice of what was done. The password is changed by now,
+// whatever fails.
+func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.Context) string {
+	s := c.Session
+	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.CredentialChanged, string(s.UserID))
+	if err == nil {
+		_, err = a.sessions.Rotate(w, r)
+	}
+	if err != nil && !errors.Is(err, session.ErrConflict) { // another tab has rotated it
+		a.log.ErrorContext(r.Context(), "a password was changed, but not all that knew it is out", "user_id", s.UserID, "error", err)
+		return "password-only"
+	}
+	return "password"
+}
