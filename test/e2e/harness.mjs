@@ -194,6 +194,10 @@ export const switchTo = (tab, name) => tab.click(`button[aria-label=${JSON.strin
 
 export const heard = (tab, name) => tab.evaluate((wanted) => window.heard.filter((e) => e.name === wanted), name);
 
+/** Waits until the tab has heard one of that name. */
+export const hears = (tab, name) =>
+  tab.waitForFunction((wanted) => window.heard.some((e) => e.name === wanted), name);
+
 /** Asks until the answer is yes. */
 export async function until(ask, complaint) {
   const end = Date.now() + PATIENCE;

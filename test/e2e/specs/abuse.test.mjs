@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { arrives, browser, heard, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
+import { arrives, browser, heard, hears, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
 
 let chromium, server;
 before(async () => {
@@ -212,12 +212,12 @@ describe('before and after the end', () => {
   test('the prompt is one dialog in one tab, and goes when anyone answers in any', async () => {
     const short = await Server.start(soon);
     const list = await tabs(await chromium.newContext(), short, 3);
-    await Promise.all(list.map((tab) => tab.waitForFunction(() => window.heard.some((e) => e.name === 'sessionExpiring'))));
+    await Promise.all(list.map((tab) => hears(tab, 'sessionExpiring')));
     await until(async () => (await dialogs(list)) === 1, 'there is no dialog, or more than one');
     const [asking] = await Promise.all(list.map(async (tab) => ((await tab.locator('dialog[open]').count()) ? tab : undefined))).then((l) => l.filter(Boolean));
     const name = await asking.getByRole('dialog', { name: 'Do you want to stay signed in?' }).count();
     assert.equal(name, 1);
-    assert.equal(await asking.evaluate(() => document.activeElement.textContent), 'Stay signed in');
+    await asking.waitForFunction(() => document.activeElement.textContent === 'Stay signed in');
     // The tab that asks is closed: another one asks.
     await asking.close();
     const rest = list.filter((tab) => tab !== asking);

@@ -87,7 +87,7 @@ describe('a Flask app behind the server', { skip: process.env.CI !== 'true' && m
     await one.fill('input[name=text]', 'seen at dawn');
     await one.click('button:has-text("Keep")');
     await one.waitForSelector('li:has-text("seen at dawn")');
-    assert.equal(await two.inputValue('input[name=platform_id]'), '2');
+    await two.waitForFunction(() => document.querySelector('input[name=platform_id]').value === '2');
     await two.click('button:has-text("My Pixelfed")');
     await Promise.all([one, two].map((tab) => shows(tab, 'My Pixelfed')));
     await one.waitForFunction(() => !document.querySelector('li'));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { firefox, missing } from '../firefox.mjs';
-import { arrives, heard, live, Server, shows, signIn, switchTo, tabs } from '../harness.mjs';
+import { arrives, heard, hears, live, Server, shows, signIn, switchTo, tabs } from '../harness.mjs';
 
 describe('in Firefox', { skip: missing }, () => {
   let browser, server;
@@ -22,7 +22,7 @@ describe('in Firefox', { skip: missing }, () => {
     const tab = await signIn(await browser.newContext(), server);
     await live(tab);
     assert.equal(await tab.textContent('[data-session-user]'), 'alex');
-    assert.match(await tab.textContent('[data-session-expires]'), /^\d+:\d\d:\d\d$/);
+    await tab.waitForFunction(() => /^\d+:\d\d:\d\d$/.test(document.querySelector('[data-session-expires]').textContent));
   });
 
   test('a switch shows in every tab, without a reload, by one leader', async () => {
@@ -31,6 +31,7 @@ describe('in Firefox', { skip: missing }, () => {
     await switchTo(list[2], 'Work');
     await Promise.all(list.map((tab) => shows(tab, 'Work')));
     assert.equal(await list[1].evaluate(() => window.notReloaded), true);
+    await Promise.all(list.map((tab) => hears(tab, 'platformSwitched'))); // who switches shows it before the server has agreed
     for (const tab of list) assert.equal((await heard(tab, 'platformSwitched')).length, 1);
     assert.equal((await Promise.all(list.map(leads))).filter(Boolean).length, 1);
   });
@@ -39,6 +40,7 @@ describe('in Firefox', { skip: missing }, () => {
     const list = await tabs(await browser.newContext(), server, 2);
     await list[0].click('form[action="/logout"] button');
     await Promise.all(list.map((tab) => arrives(tab, '/login')));
+    await list[1].waitForFunction(() => document.querySelector('#username'));
     assert.deepEqual(await list[1].evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('vedfolnir_'))), []);
   });
 

@@ -26,7 +26,7 @@ const PAGES = {
     await tab.fill('#username', 'alex');
     await tab.fill('#password', 'wrong');
     await tab.click('button.main');
-    await tab.waitForLoadState();
+    await tab.waitForSelector('[role=alert]');
     return tab;
   },
   'home with platforms': (context) => signIn(context, server, 'alex'),
@@ -58,7 +58,7 @@ test('without script: sign in, switch, end another session, sign out', async () 
   const elsewhere = await signIn(await chromium.newContext(), server, 'alex');
   const tab = await signIn(context, server, 'alex');
   await tab.click('button[aria-label="Switch to Work"]');
-  assert.equal(await tab.textContent('h1'), 'Work');
+  await tab.waitForSelector('h1:text-is("Work")');
   await tab.click('form[action="/sessions/end-others"] button');
   await arrives(elsewhere, '/login');
   await tab.click('form[action="/logout"] button');
@@ -69,7 +69,8 @@ test('without script: sign in, switch, end another session, sign out', async () 
 test('by keyboard alone: sign in, switch, sign out, and always see where one is', async () => {
   const context = await chromium.newContext();
   const tab = await openTab(context, `${server.url}/login`);
-  await tab.keyboard.type('alex'); // the name has the focus
+  await tab.waitForFunction(() => document.activeElement.id === 'username');
+  await tab.keyboard.type('alex');
   await tab.keyboard.press('Tab');
   await tab.keyboard.type('vedfolnir-demo');
   await tab.keyboard.press('Enter');

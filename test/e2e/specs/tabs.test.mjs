@@ -1,7 +1,7 @@
 // Real tabs of one session, in a real browser.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { arrives, browser, heard, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
+import { arrives, browser, heard, hears, live, openTab, Server, shown, shows, signIn, status, switchTo, tabs, until } from '../harness.mjs';
 
 let chromium, server;
 before(async () => {
@@ -22,9 +22,7 @@ describe('switching the platform', () => {
   test('is told once in each tab, the switching one included', async () => {
     const list = await tabs(await context(), server, 3);
     await list[0].evaluate(() => window.sessionSync.switchPlatform(document.querySelector('[data-platform-id]:not([aria-current])').dataset.platformId));
-    for (const tab of list) {
-      await tab.waitForFunction(() => window.heard.some((e) => e.name === 'platformSwitched'));
-    }
+    await Promise.all(list.map((tab) => hears(tab, 'platformSwitched')));
     await list[2].evaluate(() => window.sessionSync.syncSessionState());
     for (const tab of list) {
       const [event, ...more] = await heard(tab, 'platformSwitched');
@@ -118,6 +116,7 @@ describe('the end of a session', () => {
     await list[0].click('form[action="/logout"] button');
     await Promise.all(list.map((tab) => arrives(tab, '/login')));
     for (const tab of list.slice(1)) {
+      await tab.waitForSelector('#username');
       assert.deepEqual(await tab.evaluate(() => Object.keys(localStorage).filter((k) => k.startsWith('vedfolnir_'))), []);
     }
   });
@@ -147,6 +146,7 @@ describe('the end of a session', () => {
     }
     await there.click('form[action="/sessions/end-others"] button');
     await Promise.all([here, beside].map((tab) => arrives(tab, '/login')));
+    await until(() => events.length >= 2, () => `told only ${events}`);
     assert.deepEqual(events, ['revoked_by_user', 'revoked_by_user']);
   });
 
