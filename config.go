@@ -3,11 +3,11 @@ package session
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/vedfolnir/session/internal/clocks"
+	"github.com/vedfolnir/session/internal/keyring"
 	"github.com/vedfolnir/session/internal/settings"
 )
 
@@ -67,6 +67,12 @@ type Security struct {
 	RotationOverlap            time.Duration // for the previous token; 10 s
 	NoFingerprinting           bool          // keep no fingerprint of clients
 	NoAuditLogging             bool          // tell Audit nothing
+	// Preset makes the time-outs those that NIST SP 800-63B-4 asks for at a level of
+	// assurance: "aal1" (30 days), "aal2" (24 hours, 1 hour idle) or "aal3" (12 hours,
+	// 15 minutes idle). What is given and stricter stays; what is given and looser is
+	// a mistake, unless LooserThanPreset is "allow". "none"
+	Preset           string
+	LooserThanPreset string // "refuse"
 	// Keys are secrets of at least 32 bytes, shared by all nodes. The first one
 	// is used; the others are still accepted while a key is being rotated.
 	// Default: one made at random, which does not survive a restart (CSRF tokens
@@ -115,6 +121,8 @@ var table = settings.Table[Config]{
 	settings.Duration("security.rotation_overlap", "SESSION_ROTATION_OVERLAP_SECONDS", 10*time.Second, func(c *Config) *time.Duration { return &c.Security.RotationOverlap }, "how long the previous token stays good once the new one is used"),
 	settings.Switch("security.enable_fingerprinting", "SESSION_ENABLE_FINGERPRINTING", func(c *Config) *bool { return &c.Security.NoFingerprinting }, "keep a keyed hash of what the browser says of itself, to notice a change"),
 	settings.Switch("security.enable_audit_logging", "SESSION_ENABLE_AUDIT_LOGGING", func(c *Config) *bool { return &c.Security.NoAuditLogging }, "log what happens to sessions"),
+	settings.Choice("security.preset", "SESSION_PRESET", []string{"none", "aal1", "aal2", "aal3"}, func(c *Config) *string { return &c.Security.Preset }, "time-outs of a level of NIST SP 800-63B-4: aal1, aal2 or aal3; what is set and stricter stays"),
+	settings.Choice("security.looser_than_preset", "SESSION_LOOSER_THAN_PRESET", []string{"refuse", clocks.Allow}, func(c *Config) *string { return &c.Security.LooserThanPreset }, "what to do with a time-out that is looser than the preset's: refuse or allow"),
 	settings.Switch("features.enable_cross_tab_sync", "SESSION_FEATURE_CROSS_TAB_SYNC", func(c *Config) *bool { return &c.Features.NoCrossTabSync }, "offer the event stream that tabs follow"),
 	settings.Switch("features.enable_background_cleanup", "SESSION_FEATURE_BACKGROUND_CLEANUP", func(c *Config) *bool { return &c.Features.NoBackgroundCleanup }, "clean up by itself"),
 }
@@ -128,10 +136,9 @@ type Setting struct {
 }
 
 // Settings lists every setting that has a name in the environment.
-func Settings() []Setting {
-	list := make([]Setting, len(table))
-	for i, s := range table {
-		list[i] = Setting{Path: s.Path, Env: s.Env, Default: s.Default(), Help: s.Help}
+func Settings() (list []Setting) {
+	for _, s := range table {
+		list = append(list, Setting{Path: s.Path, Env: s.Env, Default: s.Default(), Help: s.Help})
 	}
 	return list
 }
@@ -162,12 +169,9 @@ func (m *mistakes) add(setting, problem string) { *m = append(*m, &ConfigError{s
 func (c Config) complete() (Config, error) {
 	given := c
 	var found mistakes
+	clocks.Preset(c.Security.Preset, c.Security.LooserThanPreset, (*clocks.Clocks)(&c.Timeout), found.add)
 	table.Complete(&c, found.add)
-	for i, key := range c.Security.Keys {
-		if len(key) < 32 {
-			found.add(fmt.Sprintf("security.keys[%d]", i), fmt.Sprintf("has %d bytes: give at least 32 random ones", len(key)))
-		}
-	}
+	keyring.Check(c.Security.Keys, found.add)
 	if c.DirectoryTTL < 0 {
 		found.add("DirectoryTTL", "is negative: leave it 0 for 1 minute")
 	}
@@ -186,7 +190,6 @@ func (c Config) complete() (Config, error) {
 func (c Config) policy() Policy {
 	return Policy{
 		Idle: c.Timeout.IdleTimeout, WriteInterval: c.Timeout.ActivityWriteInterval,
-		Lifetime: c.Timeout.SessionLifetime, Absolute: c.Timeout.AbsoluteTimeout,
-		Overlap: c.Security.RotationOverlap,
+		Lifetime: c.Timeout.SessionLifetime, Absolute: c.Timeout.AbsoluteTimeout, Overlap: c.Security.RotationOverlap,
 	}
 }

@@ -205,6 +205,45 @@ func TestReadmeConfigurationTable(t *testing.T) {
 	}
 }
 
+// The README's table of presets has every preset, with the code's values.
+func TestReadmePresetTable(t *testing.T) {
+	documented := map[string]bool{}
+	for _, row := range tables(read(t, "README.md")) {
+		if row.heading[0] != "Preset" {
+			continue
+		}
+		preset := strings.Trim(row.cells[0], "`")
+		documented[preset] = true
+		config, warnings, err := session.ConfigFromEnv([]string{"SESSION_PRESET=" + preset})
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(warnings, err)
+		}
+		manager, err := session.New(memstore.New(), nil, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer manager.Close()
+		settings := flatten(t, manager.Config())
+		for i, name := range row.heading[1:] {
+			if name, value := strings.Trim(name, "`"), strings.Trim(row.cells[i+1], "`"); settings[name] != value {
+				t.Errorf("README.md:%d: %s of %s is %q, not %q", row.line, name, preset, settings[name], value)
+			}
+		}
+	}
+	for _, s := range session.Settings() {
+		if s.Path != "security.preset" {
+			continue
+		}
+		for _, preset := range []string{"aal1", "aal2", "aal3"} {
+			if !documented[preset] || !strings.Contains(s.Help, preset) {
+				t.Errorf("README.md or the setting's help does not have %s", preset)
+			}
+		}
+		return
+	}
+	t.Error("there is no setting security.preset")
+}
+
 var flagTable = regexp.MustCompile(`(?m)^\| Flag \|.*\n\|---.*\n((?:\|.*\n)+)`)
 
 // The table of the program's flags is what the program says of itself.
@@ -250,6 +289,10 @@ func another(value string) string {
 		return "false"
 	case "oldest":
 		return "idlest"
+	case "none":
+		return "aal3"
+	case "refuse":
+		return "allow"
 	}
 	var n int
 	fmt.Sscan(value, &n)

@@ -121,7 +121,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir":                    {".", "sessionhttp", "sqlitestore", "memstore", "membus", "dbscope", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/cli":       {".", "audit", "sqlitestore", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/directory": {"."},
-	"cmd/vedfolnir/internal/config":    {".", "internal/nearest"},
+	"cmd/vedfolnir/internal/config":    {".", "internal/clocks", "internal/nearest"},
 	"cmd/vedfolnir/internal/ui":        {".", "sessionhttp", "cmd/vedfolnir/internal/directory"},
 	"cmd/vedfolnir/internal/monitor":   {".", "audit", "sessionhttp"},
 	"cmd/vedfolnir/internal/personal":  {".", "audit", "sqlitestore", "cmd/vedfolnir/internal/directory"},

@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"io"
 )
 
@@ -35,4 +36,13 @@ func (r Ring) Derive(purpose string) [][]byte {
 		keys[i] = key
 	}
 	return keys
+}
+
+// Check reports the keys that are too short, by setting.
+func Check(keys [][]byte, report func(setting, problem string)) {
+	for i, key := range keys {
+		if len(key) < 32 {
+			report(fmt.Sprintf("security.keys[%d]", i), fmt.Sprintf("has %d bytes: give at least 32 random ones", len(key)))
+		}
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/internal/clocks"
 )
 
 // DefaultDatabase is used when neither a database nor a demo was asked for.
@@ -128,8 +129,23 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out.Session, unused, err = session.ConfigFromEnv(c.environ(environ))
 	out.Session.Security.Keys = out.Keys
 	out.Warnings = append(out.Warnings, unused...)
+	presets(out.Values, out.Session)
 	m.join(err)
 	return out, m.err()
+}
+
+// presets shows the time-outs that a preset sets, where nobody chose them.
+func presets(values []Value, c session.Config) {
+	t := clocks.Clocks(c.Timeout)
+	clocks.Preset(c.Security.Preset, c.Security.LooserThanPreset, &t, func(string, string) {}) // reported already
+	set := map[string]time.Duration{
+		"timeout.session_lifetime": t.SessionLifetime, "timeout.absolute_timeout": t.AbsoluteTimeout, "timeout.idle_timeout": t.IdleTimeout,
+	}
+	for i, v := range values {
+		if d := set[v.Key]; d != 0 && v.Source == "default" {
+			values[i].Text, values[i].Source = strconv.FormatFloat(d.Seconds(), 'f', -1, 64), "preset "+c.Security.Preset
+		}
+	}
 }
 
 func count(c chosen, key string, m *mistakes) int {
