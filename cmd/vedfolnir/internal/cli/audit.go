@@ -58,7 +58,7 @@ func (a auditTail) Run(c *Call) error {
 	if a.Lines < 0 || a.Lines > 100_000 {
 		return hint(misused{errLines}, "audit tail --follow goes on for as long as you like")
 	}
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		end, err := d.store.AuditEnd(c)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (a auditTail) Run(c *Call) error {
 }
 
 // auditAfter reads as many lines as there are, up to most.
-func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []audit.View, err error) {
+func (d *opened) auditAfter(c *Call, seq uint64, most int) (lines []audit.View, err error) {
 	for len(lines) < most {
 		page, err := d.store.AuditAfter(c, seq, min(auditPage, most-len(lines)))
 		if err != nil || len(page) == 0 {
@@ -90,7 +90,7 @@ func (d *database) auditAfter(c *Call, seq uint64, most int) (lines []audit.View
 }
 
 // follow writes lines as they come, in columns that need not know what comes.
-func (a auditTail) follow(c *Call, d *database, lines []audit.View, end uint64) error {
+func (a auditTail) follow(c *Call, d *opened, lines []audit.View, end uint64) error {
 	show := func(l audit.View) error {
 		r := visible(auditRow(l))
 		c.say("%s  %-17s  person %s  platform %s  %s  by %s  %s  %s  %s", r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])

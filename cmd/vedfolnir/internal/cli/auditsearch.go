@@ -46,7 +46,7 @@ func (a auditSearch) Run(c *Call) error {
 	if f.Until, err = when("--until", a.Until, now); err != nil {
 		return err
 	}
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		if f.User, err = d.concerned(c, a.User); err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (a auditSearch) Run(c *Call) error {
 }
 
 // concerned is the id that lines have of somebody, who may be gone.
-func (d *database) concerned(c *Call, who string) (session.UserID, error) {
+func (d *opened) concerned(c *Call, who string) (session.UserID, error) {
 	if _, err := strconv.Atoi(who); err == nil || who == "" || who == session.System || who == operator {
 		return session.UserID(who), nil
 	}

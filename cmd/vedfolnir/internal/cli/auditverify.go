@@ -10,6 +10,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/witness"
 )
 
@@ -50,7 +51,7 @@ func (a auditVerify) Run(c *Call) error {
 	if a.File != "" {
 		return a.file(c, kept)
 	}
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		keys, err := a.keys(c, d)
 		if err != nil {
 			return err
@@ -76,7 +77,7 @@ func (a auditVerify) file(c *Call, kept []audit.Checkpoint) error {
 		defer f.Close()
 		from = f
 	}
-	return c.withNew(":memory:", func(d *database) error { // for its keys
+	return c.withNew(config.Database{Memory: true}, func(d *opened) error { // for its keys
 		keys, err := a.keys(c, d)
 		if err != nil {
 			return err
@@ -116,7 +117,7 @@ func (a auditVerify) kept(c *Call) (kept []audit.Checkpoint, err error) {
 	return kept, nil
 }
 
-func (a auditVerify) keys(c *Call, d *database) (audit.Keys, error) {
+func (a auditVerify) keys(c *Call, d *opened) (audit.Keys, error) {
 	if len(a.Key) > 0 {
 		keys, err := audit.PublicKeys(a.Key)
 		if err != nil {
@@ -207,7 +208,7 @@ Examples:
 }
 
 func (a auditExport) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		to, done, err := c.output(a.Output)
 		if err != nil {
 			return err
@@ -230,7 +231,7 @@ Example:
 }
 
 func (auditSeal) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		keys, err := c.auditKeys(d.sessions)
 		if err != nil {
 			return err
@@ -258,7 +259,7 @@ func (auditKey) Help() string {
 }
 
 func (a auditKey) Run(c *Call) error {
-	return c.withNew(":memory:", func(d *database) error {
+	return c.withNew(config.Database{Memory: true}, func(d *opened) error {
 		keys, err := c.auditKeys(d.sessions)
 		if err != nil {
 			return err

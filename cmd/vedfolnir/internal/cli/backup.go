@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ type backupCommand struct {
 func (backupCommand) Help() string {
 	return `The server may go on meanwhile: the copy is of one moment. It is read as a whole before it gets its name. It opens no session, but it holds names, addresses and password hashes: keep it as carefully as the database, and the keys file with it.
 
+A PostgreSQL database is copied by pg_dump, or by whatever its server is backed up with; the epoch rises when such a copy is restored, too.
+
 To restore it, stop the server and put the copy in the database's place. Everyone who was signed in then is signed in again.
 
 Example:
@@ -21,8 +24,14 @@ Example:
 }
 
 func (b backupCommand) Run(c *Call) error {
-	return c.with(func(d *database) error {
-		err := d.store.Backup(c, b.File)
+	return c.with(func(d *opened) error {
+		copier, ok := d.store.(interface {
+			Backup(ctx context.Context, path string) error
+		})
+		if !ok {
+			return hint(errors.New("a PostgreSQL database is copied by its own tools, and nothing was done"), "pg_dump --format=custom --file=%s '%s'", b.File, c.settings.Database)
+		}
+		err := copier.Backup(c, b.File)
 		if errors.Is(err, os.ErrExist) {
 			return hint(fmt.Errorf("there is a file %s already, and it was left alone", b.File), "give another name")
 		}

@@ -69,6 +69,8 @@ func (dc doctorCommand) Run(c *Call) error {
 	d.limits()
 	if path := c.settings.Database.Path; path != "" {
 		d.database(c, path)
+	} else if c.settings.Database.URL != "" && c.mistakes == nil {
+		d.server(c)
 	}
 	if dc.URL != "" {
 		d.looked = append(d.looked, dc.URL)
@@ -178,8 +180,33 @@ func (d *doctor) database(c *Call, path string) {
 	if wal, err := inWAL(path); err == nil && !wal {
 		d.note("DATABASE_SETTINGS", "nothing more: opening it has put it right. Keep other programs from changing it", "%s was not in WAL mode, so readers had to wait for writers", path)
 	}
-	if err := c.with(func(db *database) error { return d.inside(c, db, path) }); err != nil {
+	if err := c.with(func(db *opened) error { return d.inside(c, db, path) }); err != nil {
 		d.problem("DATABASE", "restore a backup if it is damaged (vedfolnir backup makes them)", "%v", err)
+	}
+}
+
+// server looks at a database on a PostgreSQL server.
+func (d *doctor) server(c *Call) {
+	d.looked = append(d.looked, "database")
+	where := c.settings.Database
+	err := c.with(func(db *opened) error {
+		var standbys, version string
+		var durable bool
+		err := db.store.DB().QueryRowContext(c, `SELECT current_setting('synchronous_standby_names'), current_setting('server_version'),
+			current_setting('fsync')::bool AND current_setting('full_page_writes')::bool`).Scan(&standbys, &version, &durable)
+		if err != nil {
+			return fmt.Errorf("ask the server how it is set: %w", err)
+		}
+		if !durable {
+			d.problem("NOT_DURABLE", "set fsync and full_page_writes to on", "the server (PostgreSQL %s) does not wait for its disk: a power failure loses what was acknowledged", version)
+		}
+		if standbys == "" {
+			d.note("NO_SYNCHRONOUS_STANDBY", "name one in synchronous_standby_names, if the server has a standby that may take over", "no synchronous standby is named: after a failover the last sign-outs may be undone; that is noticed, and not made up for")
+		}
+		return d.inside(c, db, where.String())
+	})
+	if err != nil {
+		d.problem("DATABASE", "see that the server runs, and lets this user in (psql '"+where.String()+"' tells)", "%v", err)
 	}
 }
 
@@ -200,9 +227,11 @@ func inWAL(path string) (bool, error) {
 }
 
 // inside looks at what the database holds.
-func (d *doctor) inside(ctx context.Context, db *database, path string) error {
-	if err := db.store.Check(ctx); err != nil {
-		return err
+func (d *doctor) inside(ctx context.Context, db *opened, path string) error {
+	if s, ok := db.store.(interface{ Check(context.Context) error }); ok {
+		if err := s.Check(ctx); err != nil {
+			return err
+		}
 	}
 	d.looked = append(d.looked, "people", "clock")
 	people, err := db.people.Everybody(ctx)

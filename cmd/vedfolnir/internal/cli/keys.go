@@ -10,7 +10,33 @@ import (
 )
 
 type keysCommands struct {
+	Make   keysMake   `cmd:"" help:"Make the file, once for all nodes of a database."`
 	Rotate keysRotate `cmd:"" help:"Put a new key in front; the old ones stay good."`
+}
+
+type keysMake struct{}
+
+func (keysMake) Help() string {
+	return `A server with a file as its database makes its keys by itself. All nodes of a PostgreSQL database need the same ones: make them once, and copy the file to every node, for the server's user alone to read. A file that is there already is left alone.
+
+Example:
+
+  vedfolnir keys make --keys /var/lib/vedfolnir/vedfolnir.keys`
+}
+
+func (keysMake) Run(c *Call) error {
+	path := c.settings.KeyFile
+	if path == "" {
+		return hint(errors.New("it is not said which file"), "name it with --keys FILE")
+	}
+	if _, err := os.Stat(path); err == nil {
+		return hint(fmt.Errorf("there is a file %s already, and it was left alone", path), "vedfolnir keys rotate puts a new key in front")
+	}
+	if _, err := config.MakeKeys(path); err != nil {
+		return err
+	}
+	c.say("%s holds a new key. Copy it to every node, and keep it as carefully as the database.", path)
+	return nil
 }
 
 type keysRotate struct {
@@ -54,9 +80,9 @@ func (k keysRotate) note(c *Call) error {
 	if k.DropOld {
 		reason = "drop_old"
 	}
-	err := c.with(func(d *database) error { return d.note(c, "keys_rotated", "", reason) })
+	err := c.with(func(d *opened) error { return d.note(c, "keys_rotated", "", reason) })
 	var missing notFound
-	if c.settings.Database.Path == "" || errors.As(err, &missing) {
+	if !c.settings.Database.Stays() || errors.As(err, &missing) {
 		return nil
 	}
 	return err

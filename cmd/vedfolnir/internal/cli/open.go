@@ -9,61 +9,74 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
-	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // operator is who does what is done from the command line.
 const operator = audit.Operator
 
-// database is the open database with everything that a command needs of it.
-type database struct {
-	store    *sqlitestore.Store
+// opened is the open database with everything that a command needs of it.
+type opened struct {
+	store    database.Store
 	people   *directory.Directory
 	sessions *session.Manager
+	bus      database.Bus // nil: there are no other nodes
 }
 
 // with opens the database that is there and runs do. A server that uses it at the
 // same time follows what is done.
-func (c *Call) with(do func(*database) error) error {
+func (c *Call) with(do func(*opened) error) error {
 	if c.mistakes != nil {
 		return c.mistakes
 	}
-	path := c.settings.Database.Path
-	if path == "" {
+	where := c.settings.Database
+	if !where.Stays() {
 		return hint(errors.New("this database is gone with the server that uses it"), "name one that stays with --database sqlite:FILE")
 	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return hint(nothing("there is no database %s", path), "name it with --database sqlite:FILE; vedfolnir migrate makes a new one")
+	if where.Path != "" {
+		if _, err := os.Stat(where.Path); errors.Is(err, os.ErrNotExist) {
+			return hint(nothing("there is no database %s", where), "name it with --database sqlite:FILE; vedfolnir migrate makes a new one")
+		}
 	}
-	return c.withNew(path, do)
+	return c.withNew(where, do)
 }
 
 // withNew makes the database if it is not there.
-func (c *Call) withNew(path string, do func(*database) error) (err error) {
+func (c *Call) withNew(where config.Database, do func(*opened) error) (err error) {
 	log := slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	var d database
+	var d opened
 	defer func() { err = errors.Join(err, d.close()) }()
-	if d.store, err = sqlitestore.Open(c, path, sqlitestore.Config{Audit: !c.settings.Session.Security.NoAuditLogging}); err != nil {
+	if d.store, err = database.Open(c, where, database.Options{Audit: !c.settings.Session.Security.NoAuditLogging}); err != nil {
 		return err
 	}
-	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {
+	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{Dialect: database.Dialect(where), AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {
 		return err
 	}
-	config := c.settings.Session
-	config.Logger = log
-	config.Features.NoBackgroundCleanup = true
-	config.Security.NoAuditLogging = true // to the log; the store's lines are written all the same
-	if d.sessions, err = session.New(d.store, d.people, config); err != nil {
+	if d.bus, err = database.OpenBus(c, where, log); err != nil {
+		return err
+	}
+	settings := c.settings.Session
+	settings.Logger = log
+	settings.Features.NoBackgroundCleanup = true
+	settings.Security.NoAuditLogging = true // to the log; the store's lines are written all the same
+	if d.bus != nil {
+		settings.Bus = d.bus
+	}
+	if d.sessions, err = session.New(d.store, d.people, settings); err != nil {
 		return err
 	}
 	return do(&d)
 }
 
-func (d *database) close() error {
+func (d *opened) close() error {
 	var errs []error
 	if d.sessions != nil {
 		errs = append(errs, d.sessions.Close())
+	}
+	if d.bus != nil {
+		errs = append(errs, d.bus.Close())
 	}
 	if d.people != nil {
 		errs = append(errs, d.people.Close())
@@ -75,7 +88,7 @@ func (d *database) close() error {
 }
 
 // person finds somebody by name, e-mail address or id.
-func (d *database) person(ctx context.Context, who string) (directory.Entry, error) {
+func (d *opened) person(ctx context.Context, who string) (directory.Entry, error) {
 	e, err := d.people.Lookup(ctx, who)
 	if errors.Is(err, session.ErrUnknownUser) {
 		return e, hint(nothing("there is no person %q", who), "vedfolnir user list shows who there is")
@@ -84,7 +97,7 @@ func (d *database) person(ctx context.Context, who string) (directory.Entry, err
 }
 
 // named is the person of that name, or everybody if nobody is named.
-func (d *database) named(ctx context.Context, who string) ([]directory.Entry, error) {
+func (d *opened) named(ctx context.Context, who string) ([]directory.Entry, error) {
 	if who == "" {
 		return d.people.Everybody(ctx)
 	}
@@ -93,7 +106,7 @@ func (d *database) named(ctx context.Context, who string) ([]directory.Entry, er
 }
 
 // changed makes every node and tab look at the person anew.
-func (d *database) changed(ctx context.Context, id session.UserID) error {
+func (d *opened) changed(ctx context.Context, id session.UserID) error {
 	if err := d.sessions.DirectoryChanged(ctx, id); err != nil {
 		return fmt.Errorf("it is done, but servers may show the old state for a minute: %w", err)
 	}
@@ -101,6 +114,6 @@ func (d *database) changed(ctx context.Context, id session.UserID) error {
 }
 
 // note writes an audit line of what an operator did.
-func (d *database) note(ctx context.Context, action string, user session.UserID, reason session.Reason) error {
+func (d *opened) note(ctx context.Context, action string, user session.UserID, reason session.Reason) error {
 	return d.store.Note(ctx, session.AuditEvent{Action: action, User: user, Reason: reason, By: operator})
 }

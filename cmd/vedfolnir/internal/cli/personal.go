@@ -12,7 +12,7 @@ import (
 )
 
 // anybody is named, and may have been removed: then by their id.
-func (d *database) anybody(c *Call, text string) (id session.UserID, name string, err error) {
+func (d *opened) anybody(c *Call, text string) (id session.UserID, name string, err error) {
 	e, err := d.person(c, text)
 	if err == nil {
 		return e.ID, e.Username, nil
@@ -24,7 +24,7 @@ func (d *database) anybody(c *Call, text string) (id session.UserID, name string
 	return "", "", err
 }
 
-func (d *database) gather(c *Call, who string) (personal.Data, session.UserID, string, error) {
+func (d *opened) gather(c *Call, who string) (personal.Data, session.UserID, string, error) {
 	id, name, err := d.anybody(c, who)
 	if err != nil {
 		return personal.Data{}, id, name, err
@@ -50,7 +50,7 @@ Example:
 }
 
 func (u userExport) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		data, id, _, err := d.gather(c, u.Who)
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ Examples:
 }
 
 func (u userErase) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		_, id, name, err := d.gather(c, u.Who)
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func (platformAdd) Help() string {
 }
 
 func (p platformAdd) Run(c *Call) error {
-	return p.do(c, func(d *database, e directory.Entry) error {
+	return p.do(c, func(d *opened, e directory.Entry) error {
 		if p.Username == "" {
 			p.Username = e.Username
 		}
@@ -50,7 +50,7 @@ type platformList struct {
 func (platformList) Help() string { return "Example:\n\n  vedfolnir platform list kim" }
 
 func (p platformList) Run(c *Call) error {
-	return p.do(c, func(d *database, e directory.Entry) error {
+	return p.do(c, func(d *opened, e directory.Entry) error {
 		platforms, err := d.people.Platforms(c, e.ID)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (platformRemove) Help() string {
 }
 
 func (p platformRemove) Run(c *Call) error {
-	return p.do(c, func(d *database, e directory.Entry) error {
+	return p.do(c, func(d *opened, e directory.Entry) error {
 		if err := noSuchPlatform(d.people.RemovePlatform(c, e.ID, session.PlatformID(p.Platform)), e, p.Platform); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ type platformDefault struct {
 func (platformDefault) Help() string { return "Example:\n\n  vedfolnir platform default kim 12" }
 
 func (p platformDefault) Run(c *Call) error {
-	return p.do(c, func(d *database, e directory.Entry) error {
+	return p.do(c, func(d *opened, e directory.Entry) error {
 		if err := noSuchPlatform(d.people.SetDefaultPlatform(c, e.ID, session.PlatformID(p.Platform)), e, p.Platform); err != nil {
 			return err
 		}

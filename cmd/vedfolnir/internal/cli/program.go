@@ -19,12 +19,12 @@ func (migrateCommand) Run(c *Call) error {
 	if c.mistakes != nil {
 		return c.mistakes
 	}
-	path := c.settings.Database.Path
-	if path == "" {
+	where := c.settings.Database
+	if !where.Stays() {
 		return hint(errors.New("there is nothing to bring up to date in memory"), "name a database with --database sqlite:FILE")
 	}
-	return c.withNew(path, func(*database) error {
-		c.say("The database %s is up to date.", path)
+	return c.withNew(where, func(*opened) error {
+		c.say("The database %s is up to date.", where)
 		return nil
 	})
 }

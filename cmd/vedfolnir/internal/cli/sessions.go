@@ -33,7 +33,7 @@ type sessionRow struct {
 	EndedBy      string             `json:"ended_by"`
 }
 
-func (d *database) row(s session.Session, client session.Client, username string) sessionRow {
+func (d *opened) row(s session.Session, client session.Client, username string) sessionRow {
 	deadlines := d.sessions.Policy().Deadlines(s)
 	r := sessionRow{
 		ID: s.ID, UserID: s.UserID, Username: username, PlatformID: s.PlatformID,
@@ -57,7 +57,7 @@ func (sessionList) Help() string {
 }
 
 func (s sessionList) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		people, err := d.named(c, s.Who)
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (s sessionShow) Run(c *Call) error {
 	if err != nil {
 		return errNoHandle
 	}
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		record, err := d.store.Get(c, id)
 		if err != nil {
 			return noSuchSession(err, id)
@@ -155,7 +155,7 @@ func (s sessionRevoke) Run(c *Call) error {
 		return misused{errors.New("a session's handle and --user PERSON can't be used together")}
 	}
 	if s.User != "" {
-		return who{s.User}.do(c, func(d *database, e directory.Entry) error {
+		return who{s.User}.do(c, func(d *opened, e directory.Entry) error {
 			n, err := d.sessions.RevokeUser(c, e.ID, session.RevokedByAdmin, operator)
 			if err == nil {
 				c.say("Ended: %s of %s.", count(n, "session"), e.Username)
@@ -170,7 +170,7 @@ func (s sessionRevoke) Run(c *Call) error {
 	if err != nil {
 		return errNoHandle
 	}
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		err := d.sessions.Revoke(c, id, session.RevokedByAdmin, operator)
 		if reason, ended := session.Ended(err); ended {
 			c.say("Session %s had ended before (%s).", id, reason)
@@ -189,7 +189,7 @@ type sessionCleanup struct{}
 func (sessionCleanup) Help() string { return "Example:\n\n  vedfolnir session cleanup" }
 
 func (sessionCleanup) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		n, err := d.sessions.Cleanup(c, 0)
 		if err == nil {
 			c.say("Ended or removed: %s.", count(n, "session"))

@@ -26,8 +26,8 @@ type who struct {
 }
 
 // do something to the person.
-func (w who) do(c *Call, what func(*database, directory.Entry) error) error {
-	return c.with(func(d *database) error {
+func (w who) do(c *Call, what func(*opened, directory.Entry) error) error {
+	return c.with(func(d *opened) error {
 		e, err := d.person(c, w.Who)
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ Examples:
 }
 
 func (u userAdd) Run(c *Call) error {
-	add := func(d *database) error {
+	add := func(d *opened) error {
 		password, err := u.read(c)
 		if err != nil {
 			return err
@@ -68,8 +68,8 @@ func (u userAdd) Run(c *Call) error {
 		c.say("Added %s with the id %s. vedfolnir platform add %s gives them an account to act as.", u.Name, id, u.Name)
 		return nil
 	}
-	if path := c.settings.Database.Path; path != "" && c.mistakes == nil {
-		return c.withNew(path, add) // the first person may come before the first start
+	if where := c.settings.Database; where.Stays() && c.mistakes == nil {
+		return c.withNew(where, add) // the first person may come before the first start
 	}
 	return c.with(add)
 }
@@ -79,7 +79,7 @@ type userList struct{ listing }
 func (userList) Help() string { return "Example:\n\n  vedfolnir user list --json" }
 
 func (u userList) Run(c *Call) error {
-	return c.with(func(d *database) error {
+	return c.with(func(d *opened) error {
 		people, err := d.people.Everybody(c)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ type userDisable struct{ who }
 func (userDisable) Help() string { return "Example:\n\n  vedfolnir user disable kim" }
 
 func (u userDisable) Run(c *Call) error {
-	return u.do(c, func(d *database, e directory.Entry) error {
+	return u.do(c, func(d *opened, e directory.Entry) error {
 		if err := d.people.Disable(c, e.ID); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ type userEnable struct{ who }
 func (userEnable) Help() string { return "Example:\n\n  vedfolnir user enable kim" }
 
 func (u userEnable) Run(c *Call) error {
-	return u.do(c, func(d *database, e directory.Entry) error {
+	return u.do(c, func(d *opened, e directory.Entry) error {
 		if err := d.people.Enable(c, e.ID); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (userPasswd) Help() string {
 }
 
 func (u userPasswd) Run(c *Call) error {
-	return u.do(c, func(d *database, e directory.Entry) error {
+	return u.do(c, func(d *opened, e directory.Entry) error {
 		password, err := u.read(c)
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ type userRole struct {
 func (userRole) Help() string { return "Example:\n\n  vedfolnir user role kim admin" }
 
 func (u userRole) Run(c *Call) error {
-	return u.do(c, func(d *database, e directory.Entry) error {
+	return u.do(c, func(d *opened, e directory.Entry) error {
 		if err := d.people.SetRole(c, e.ID, directory.Role(u.Role)); err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (userRemove) Help() string {
 }
 
 func (u userRemove) Run(c *Call) error {
-	return u.do(c, func(d *database, e directory.Entry) error {
+	return u.do(c, func(d *opened, e directory.Entry) error {
 		if err := d.people.Disable(c, e.ID); err != nil { // nobody comes in meanwhile
 			return err
 		}

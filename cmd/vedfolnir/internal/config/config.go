@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,8 +36,8 @@ const (
 // file.
 type Common struct {
 	Config   string `placeholder:"FILE" help:"Read settings from this file, in TOML; vedfolnir config template writes one."`
-	Database string `placeholder:"sqlite:FILE" default:"sqlite:vedfolnir.db" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. Default: ${default}, or a temporary file with --demo."`
-	Keys     string `placeholder:"FILE" help:"The server's secret keys, one a line, the first in use. Made at the first start. Default: vedfolnir.keys beside the database."`
+	Database string `placeholder:"sqlite:FILE" default:"sqlite:vedfolnir.db" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. postgres://USER@HOST/DATABASE is for several nodes; its password comes from PGPASSWORD or ~/.pgpass. Default: ${default}, or a temporary file with --demo."`
+	Keys     string `placeholder:"FILE" help:"The server's secret keys, one a line, the first in use. Made at the first start. Default: vedfolnir.keys beside the database. All nodes of a PostgreSQL database need the same file: vedfolnir keys make."`
 	LogLevel string `placeholder:"LEVEL" default:"info" help:"debug, info, warn or error. Default: ${default}."`
 }
 
@@ -88,10 +89,17 @@ type Settings struct {
 
 // Database says where sessions and people are kept.
 type Database struct {
+	URL       string // of a PostgreSQL server, without a password; empty: none
 	Path      string // empty unless it is a file that stays
 	Memory    bool
 	Temporary bool // a file that goes with the process
 }
+
+// Stays reports whether it is there after the process has ended.
+func (d Database) Stays() bool { return d.URL != "" || d.Path != "" }
+
+// String is what its owner knows it by.
+func (d Database) String() string { return cmp.Or(d.URL, d.Path) }
 
 // Load finds the value of every setting and checks them all together. given are
 // the flags of the command line. The error is an [*Error] that tells every mistake;
@@ -228,10 +236,13 @@ func database(text string, demo bool, m *mistakes) Database {
 		return Database{Temporary: true}
 	}
 	text = cmp.Or(text, DefaultDatabase)
+	if strings.HasPrefix(text, "postgres:") || strings.HasPrefix(text, "postgresql:") {
+		return server(text, m)
+	}
 	path, ok := strings.CutPrefix(text, "sqlite:")
 	switch {
 	case !ok || path == "" || strings.ContainsAny(path, "?\x00"):
-		m.add("--database %q: give sqlite:FILE or sqlite::memory:", text)
+		m.add("--database %q: give sqlite:FILE, sqlite::memory: or postgres://USER@HOST/DATABASE", text)
 		return Database{Memory: true}
 	case path == ":memory:":
 		return Database{Memory: true}
@@ -242,6 +253,22 @@ func database(text string, demo bool, m *mistakes) Database {
 		m.add("--database %q: %s is no file", text, path)
 	}
 	return Database{Path: path}
+}
+
+// server is a database on a PostgreSQL server. What holds a password is told by
+// nobody: it would be seen by whoever lists processes, and in every report.
+func server(text string, m *mistakes) Database {
+	u, err := url.Parse(text)
+	if err != nil || u.Opaque != "" || strings.Trim(u.Path, "/") == "" {
+		m.add("--database: give it as postgres://USER@HOST/DATABASE")
+		return Database{Memory: true}
+	}
+	_, secret := u.User.Password()
+	if secret || u.Query().Has("password") || u.Query().Has("sslpassword") {
+		m.add("--database postgres://%s%s holds a password, which others could see: leave it out, and give it in the environment as PGPASSWORD, or in a file, ~/.pgpass or PGPASSFILE", u.Host, u.Path)
+		return Database{Memory: true}
+	}
+	return Database{URL: text}
 }
 
 func proxies(texts []string, m *mistakes) (prefixes []netip.Prefix) {
@@ -290,11 +317,16 @@ func keys(given string, db Database, m *mistakes) (path string, keys [][]byte) {
 	if path == "" && db.Path != "" {
 		path = filepath.Join(filepath.Dir(db.Path), "vedfolnir.keys")
 	}
+	if path == "" && db.URL != "" {
+		m.add("--database %s without --keys: all nodes need the same keys; name the file, which vedfolnir keys make makes, once", db)
+	}
 	if path == "" {
 		return "", nil
 	}
 	keys, err := ReadKeys(path)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && db.URL != "":
+		m.add("--keys %s is not there: all nodes of a database need the same keys; copy the file of another node, or make it, once, with vedfolnir keys make --keys %s", path, path)
 	case errors.Is(err, os.ErrNotExist):
 		if folder, err := os.Stat(filepath.Dir(path)); given != "" && (err != nil || !folder.IsDir()) {
 			m.add("--keys %q: there is no folder %s", path, filepath.Dir(path))

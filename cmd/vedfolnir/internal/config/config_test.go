@@ -173,7 +173,7 @@ func TestMistakes(t *testing.T) {
 		{"proxy elsewhere, address of this machine", nil, []string{"--trusted-proxy=10.0.0.1"}, []string{"--trusted-proxy 10.0.0.1/32 never reaches --addr 127.0.0.1:8080"}},
 		{"proxy on this machine, by the other kind of IP", nil, []string{"--addr=[::1]:8080", "--trusted-proxy=127.0.0.1"}, []string{"never reaches"}},
 		{"proxies of the other kind of IP only", nil, []string{"--addr=0.0.0.0:8080", "--trusted-proxy=fd00::1", "--trusted-proxy=fe80::/10"}, []string{"never reaches"}},
-		{"database of another kind", nil, []string{"--database=postgres://x"}, []string{"sqlite:FILE"}},
+		{"database of another kind", nil, []string{"--database=mysql://x"}, []string{"sqlite:FILE"}},
 		{"database without a name", nil, []string{"--database=sqlite:"}, []string{"sqlite:FILE"}},
 		{"database in no folder", nil, []string{"--database=sqlite:none/x.db"}, []string{"no folder none"}},
 		{"database that is a folder", nil, []string{"--database=sqlite:" + folder}, []string{"no file"}},

@@ -21,7 +21,10 @@ func (b Bucket) interval() time.Duration { return time.Hour / time.Duration(b.Pe
 // Attempt takes one out of each bucket, or out of none if one is empty: then wait
 // says after what time to try again. All servers on the database share the buckets.
 func (d *Directory) Attempt(ctx context.Context, now time.Time, buckets ...Bucket) (wait time.Duration, err error) {
-	err = d.inTransaction(ctx, func(tx *sql.Tx) error {
+	err = d.inTransaction(ctx, func(tx *transaction) error {
+		if err := tx.alone(ctx, "directory_attempts"); err != nil {
+			return err
+		}
 		full := make([]time.Time, len(buckets))
 		for i, b := range buckets {
 			at, err := fullAt(ctx, tx, b, now)
@@ -54,7 +57,7 @@ func (d *Directory) Attempt(ctx context.Context, now time.Time, buckets ...Bucke
 
 // fullAt is between now and the hour that an empty bucket takes: a clock that was
 // wrong, or a limit that was another, empties no bucket for longer.
-func fullAt(ctx context.Context, tx *sql.Tx, b Bucket, now time.Time) (time.Time, error) {
+func fullAt(ctx context.Context, tx *transaction, b Bucket, now time.Time) (time.Time, error) {
 	var micros int64
 	err := tx.QueryRowContext(ctx, `SELECT full_at FROM directory_attempts WHERE bucket = ?`, b.Name).Scan(&micros)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -72,7 +75,7 @@ func fullAt(ctx context.Context, tx *sql.Tx, b Bucket, now time.Time) (time.Time
 
 // Forgive puts back what Attempt took: it was no failure of who made it.
 func (d *Directory) Forgive(ctx context.Context, buckets ...Bucket) error {
-	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+	err := d.inTransaction(ctx, func(tx *transaction) error {
 		for _, b := range buckets {
 			_, err := tx.ExecContext(ctx, `UPDATE directory_attempts SET full_at = full_at - ? WHERE bucket = ?`, b.interval().Microseconds(), b.Name)
 			if err != nil {

@@ -4,25 +4,19 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strconv"
 	"time"
 
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
-
 	"github.com/vedfolnir/session"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // Config of a [Directory]. The zero value is right for a server.
 type Config struct {
+	// Dialect is that of the database. Default: [SQLite].
+	Dialect Dialect
 	// AllowDemoPeople lets the people of a demo sign in, and their sessions live.
 	// Their password is public.
 	AllowDemoPeople bool
@@ -40,7 +34,7 @@ type Config struct {
 // Directory of people and platforms. It is safe for concurrent use.
 type Directory struct {
 	config Config
-	db     *sql.DB
+	db     database
 	hasher *hasher
 	used   *notes
 }
@@ -52,7 +46,7 @@ var (
 
 // Open brings the tables up to date and returns a directory that works. The
 // database stays the caller's: close it after the directory. Of several
-// connections, each must wait for the others' locks (busy_timeout).
+// connections to SQLite, each must wait for the others' locks (busy_timeout).
 func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
 	if config.Password == (Cost{}) {
 		config.Password = StandardCost
@@ -64,44 +58,20 @@ func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	if err := migrate(ctx, db); err != nil {
+	if err := migrate(ctx, db, config.Dialect); err != nil {
 		return nil, fmt.Errorf("directory: bring tables up to date: %w", err)
 	}
 	hasher, err := newHasher(config.Password)
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
-	d := &Directory{config: config, db: db, hasher: hasher}
+	d := &Directory{config: config, db: database{db, config.Dialect}, hasher: hasher}
 	d.used = newNotes(d.storeUsed, config.Logger)
 	return d, nil
 }
 
 // Close stores what is known of the platforms' use. It may be called twice.
 func (d *Directory) Close() error { return d.used.close() }
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	versions, err := database.NewStore(database.DialectSQLite3, "directory_migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider("", db, files, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return fmt.Errorf("the people in this database were written by a newer version of this program (schema %d, this one knows %d): use that version", current, target)
-	}
-	_, err = provider.Up(ctx)
-	return err
-}
 
 // Person returns the user and their active platforms, the default one first, for
 // the session manager.
@@ -117,8 +87,8 @@ func (d *Directory) person(ctx context.Context, id session.UserID, everybody boo
 	}
 	rows, err := d.db.QueryContext(ctx, `
 		SELECT p.username, p.email, a.id, a.name, a.platform_type, a.instance_url, a.username, a.is_default, a.last_used
-		FROM directory_people p LEFT JOIN directory_platforms a ON a.person_id = p.id AND a.active = 1
-		WHERE p.id = ? AND (? OR p.disabled = 0 AND (p.demo = 0 OR ?))
+		FROM directory_people p LEFT JOIN directory_platforms a ON a.person_id = p.id AND a.active
+		WHERE p.id = ? AND (? OR NOT p.disabled AND (NOT p.demo OR ?))
 		ORDER BY a.is_default DESC, a.id`, key, everybody, d.config.AllowDemoPeople)
 	if err != nil {
 		return session.Person{}, fmt.Errorf("directory: read person: %w", err)

@@ -1,5 +1,5 @@
 // Package directory keeps the server's own people and their platforms in the
-// SQLite file that holds the sessions, and checks passwords.
+// database that holds the sessions, SQLite or PostgreSQL, and checks passwords.
 //
 // A [Directory] is the manager's session.Directory and session.PlatformNoter.
 // Ids are the rows' integers in decimal. After a change to a person who may be

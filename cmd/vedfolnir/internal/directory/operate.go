@@ -37,7 +37,7 @@ func (e Entry) State() string {
 
 const selectEntry = `
 	SELECT id, username, email, role, disabled, demo,
-		(SELECT count(*) FROM directory_platforms a WHERE a.person_id = p.id AND a.active = 1)
+		(SELECT count(*) FROM directory_platforms a WHERE a.person_id = p.id AND a.active)
 	FROM directory_people p `
 
 func scanEntry(row interface{ Scan(...any) error }) (e Entry, err error) {
@@ -100,12 +100,12 @@ func (d *Directory) Everybody(ctx context.Context) ([]Entry, error) {
 // Disable keeps the person from signing in. End their sessions with
 // Manager.RevokeUser and the reason UserDisabled.
 func (d *Directory) Disable(ctx context.Context, id session.UserID) error {
-	return d.update(ctx, "disable person", id, "person_disabled", "", `UPDATE directory_people SET disabled = 1 WHERE id = ?`)
+	return d.update(ctx, "disable person", id, "person_disabled", "", `UPDATE directory_people SET disabled = TRUE WHERE id = ?`)
 }
 
 // Enable lets the person sign in again. Call Manager.DirectoryChanged.
 func (d *Directory) Enable(ctx context.Context, id session.UserID) error {
-	return d.update(ctx, "enable person", id, "person_enabled", "", `UPDATE directory_people SET disabled = 0 WHERE id = ?`)
+	return d.update(ctx, "enable person", id, "person_enabled", "", `UPDATE directory_people SET disabled = FALSE WHERE id = ?`)
 }
 
 // SetRole says what the person may do. Call Manager.DirectoryChanged.
@@ -123,7 +123,7 @@ func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, "set password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1`, hash)
+	return d.update(ctx, "set password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1`, hash)
 }
 
 // ChangePassword is SetPassword by the person themselves, who has to give the
@@ -144,7 +144,7 @@ func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, curre
 	}
 	me := *d
 	me.config.By = string(id)
-	err = me.update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = 0 WHERE id = ?1 AND password = ?3`, hash, old)
+	err = me.update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1 AND password = ?3`, hash, old)
 	if errors.Is(err, session.ErrUnknownUser) {
 		return ErrCredentials // it was changed meanwhile
 	}
@@ -177,24 +177,19 @@ func (d *Directory) Erase(ctx context.Context, id session.UserID) error {
 	return d.remove(ctx, "erase person", id, "person_erased")
 }
 
-// remove has SQLite write zeros over what it deletes.
+// remove has what it deletes written over, where the engine does that.
 func (d *Directory) remove(ctx context.Context, what string, id session.UserID, action string) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	return d.changePerson(ctx, what, key, action, "", func(tx *sql.Tx) (sql.Result, error) {
-		if _, err := tx.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-			return nil, err
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE person_id = ?`, key); err != nil {
-			return nil, err
-		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM directory_people WHERE id = ?`, key)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, "PRAGMA secure_delete = OFF")
-		}
-		return result, err
+	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) (sql.Result, error) {
+		return tx.overwriting(ctx, func() (sql.Result, error) {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE person_id = ?`, key); err != nil {
+				return nil, err
+			}
+			return tx.ExecContext(ctx, `DELETE FROM directory_people WHERE id = ?`, key)
+		})
 	})
 }
 
@@ -204,14 +199,14 @@ func (d *Directory) update(ctx context.Context, what string, id session.UserID, 
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	return d.changePerson(ctx, what, key, action, reason, func(tx *sql.Tx) (sql.Result, error) {
+	return d.changePerson(ctx, what, key, action, reason, func(tx *transaction) (sql.Result, error) {
 		return tx.ExecContext(ctx, query, append([]any{key}, args...)...)
 	})
 }
 
 // changePerson does something to one row, and writes the audit line of it.
-func (d *Directory) changePerson(ctx context.Context, what string, key int64, action, reason string, do func(*sql.Tx) (sql.Result, error)) error {
-	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+func (d *Directory) changePerson(ctx context.Context, what string, key int64, action, reason string, do func(*transaction) (sql.Result, error)) error {
+	err := d.inTransaction(ctx, func(tx *transaction) error {
 		result, err := do(tx)
 		if err != nil {
 			return err
@@ -244,14 +239,14 @@ func (d *Directory) AddPlatform(ctx context.Context, id session.UserID, p sessio
 		return "", session.ErrUnknownUser
 	}
 	var made int64
-	err = d.inTransaction(ctx, func(tx *sql.Tx) error {
+	err = d.inTransaction(ctx, func(tx *transaction) error {
 		var others int
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_platforms WHERE person_id = ? AND is_default = 1`, key).Scan(&others)
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_platforms WHERE person_id = ? AND is_default`, key).Scan(&others)
 		if err != nil {
 			return err
 		}
 		if p.IsDefault && others > 0 {
-			if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 0 WHERE person_id = ?`, key); err != nil {
+			if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = FALSE WHERE person_id = ?`, key); err != nil {
 				return err
 			}
 		}
@@ -284,14 +279,14 @@ func checkPlatform(p session.Platform) error {
 // RemovePlatform takes one away, or returns [session.ErrPlatform]. Another one
 // becomes the default one, if it was that. Call Manager.DirectoryChanged.
 func (d *Directory) RemovePlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
-	return d.changePlatform(ctx, "remove platform", "platform_removed", id, platform, func(tx *sql.Tx, person, row int64) error {
+	return d.changePlatform(ctx, "remove platform", "platform_removed", id, platform, func(tx *transaction, person, row int64) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE id = ?`, row); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `
-			UPDATE directory_platforms SET is_default = 1
-			WHERE id = (SELECT min(id) FROM directory_platforms WHERE person_id = ?1 AND active = 1)
-				AND NOT EXISTS (SELECT 1 FROM directory_platforms WHERE person_id = ?1 AND is_default = 1)`, person)
+			UPDATE directory_platforms SET is_default = TRUE
+			WHERE id = (SELECT min(id) FROM directory_platforms WHERE person_id = ?1 AND active)
+				AND NOT EXISTS (SELECT 1 FROM directory_platforms WHERE person_id = ?1 AND is_default)`, person)
 		return err
 	})
 }
@@ -299,17 +294,17 @@ func (d *Directory) RemovePlatform(ctx context.Context, id session.UserID, platf
 // SetDefaultPlatform says with which platform new sessions begin, or returns
 // [session.ErrPlatform]. Call Manager.DirectoryChanged.
 func (d *Directory) SetDefaultPlatform(ctx context.Context, id session.UserID, platform session.PlatformID) error {
-	return d.changePlatform(ctx, "set default platform", "platform_made_default", id, platform, func(tx *sql.Tx, person, row int64) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 0 WHERE person_id = ?`, person); err != nil {
+	return d.changePlatform(ctx, "set default platform", "platform_made_default", id, platform, func(tx *transaction, person, row int64) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = FALSE WHERE person_id = ?`, person); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = 1 WHERE id = ?`, row)
+		_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET is_default = TRUE WHERE id = ?`, row)
 		return err
 	})
 }
 
 // changePlatform does something to one of the person's platforms.
-func (d *Directory) changePlatform(ctx context.Context, what, action string, id session.UserID, platform session.PlatformID, do func(tx *sql.Tx, person, row int64) error) error {
+func (d *Directory) changePlatform(ctx context.Context, what, action string, id session.UserID, platform session.PlatformID, do func(tx *transaction, person, row int64) error) error {
 	person, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
@@ -318,9 +313,9 @@ func (d *Directory) changePlatform(ctx context.Context, what, action string, id 
 	if err != nil {
 		return session.ErrPlatform
 	}
-	err = d.inTransaction(ctx, func(tx *sql.Tx) error {
+	err = d.inTransaction(ctx, func(tx *transaction) error {
 		var known bool
-		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_platforms WHERE id = ? AND person_id = ? AND active = 1)`, row, person).Scan(&known)
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_platforms WHERE id = ? AND person_id = ? AND active)`, row, person).Scan(&known)
 		if err == nil && !known {
 			return session.ErrPlatform
 		}
@@ -336,16 +331,4 @@ func (d *Directory) changePlatform(ctx context.Context, what, action string, id 
 		return fmt.Errorf("directory: %s: %w", what, err)
 	}
 	return err
-}
-
-func (d *Directory) inTransaction(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := d.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }

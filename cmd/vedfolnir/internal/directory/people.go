@@ -43,12 +43,15 @@ var (
 // Add makes a person and their platforms, in one transaction. The error joins
 // what is wrong with n, or is [ErrTaken].
 func (d *Directory) Add(ctx context.Context, n Newcomer) (session.UserID, error) {
-	return d.add(ctx, n, func(*sql.Tx) error { return nil })
+	return d.add(ctx, n, func(*transaction) error { return nil })
 }
 
 // AddFirst is Add while nobody could sign in; else the error is [ErrNotFirst].
 func (d *Directory) AddFirst(ctx context.Context, n Newcomer) (session.UserID, error) {
-	return d.add(ctx, n, func(tx *sql.Tx) error {
+	return d.add(ctx, n, func(tx *transaction) error {
+		if err := tx.alone(ctx, "directory_people"); err != nil {
+			return err
+		}
 		there, err := d.people(ctx, tx)
 		if err == nil && there > 0 {
 			err = ErrNotFirst
@@ -57,7 +60,7 @@ func (d *Directory) AddFirst(ctx context.Context, n Newcomer) (session.UserID, e
 	})
 }
 
-func (d *Directory) add(ctx context.Context, n Newcomer, may func(*sql.Tx) error) (session.UserID, error) {
+func (d *Directory) add(ctx context.Context, n Newcomer, may func(*transaction) error) (session.UserID, error) {
 	if n.Role == "" {
 		n.Role = Ordinary
 	}
@@ -96,9 +99,9 @@ func (n Newcomer) Check() error {
 	return errors.Join(errs...)
 }
 
-func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may func(*sql.Tx) error) (session.UserID, error) {
+func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may func(*transaction) error) (session.UserID, error) {
 	var id int64
-	err := d.inTransaction(ctx, func(tx *sql.Tx) error {
+	err := d.inTransaction(ctx, func(tx *transaction) error {
 		if err := may(tx); err != nil {
 			return err
 		}
@@ -124,17 +127,17 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may fun
 
 // note writes the audit line of what is done to a person, as which platform if it
 // is one of theirs.
-func (d *Directory) note(ctx context.Context, tx *sql.Tx, action string, person, platform int64, reason string) error {
+func (d *Directory) note(ctx context.Context, tx *transaction, action string, person, platform int64, reason string) error {
 	e := session.AuditEvent{
 		Action: action, User: session.UserID(strconv.FormatInt(person, 10)), Reason: session.Reason(reason), By: d.config.By,
 	}
 	if platform != 0 {
 		e.Platform = session.PlatformID(strconv.FormatInt(platform, 10))
 	}
-	return d.config.Note(ctx, tx, e)
+	return d.config.Note(ctx, tx.Tx, e)
 }
 
-func insertPlatform(ctx context.Context, tx *sql.Tx, person int64, p session.Platform) (id int64, err error) {
+func insertPlatform(ctx context.Context, tx *transaction, person int64, p session.Platform) (id int64, err error) {
 	err = tx.QueryRowContext(ctx, `
 		INSERT INTO directory_platforms (person_id, name, platform_type, instance_url, username, is_default)
 		VALUES (?, ?, ?, ?, ?, ?) RETURNING id`, person, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault).Scan(&id)
@@ -148,7 +151,7 @@ func (d *Directory) people(ctx context.Context, db interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 },
 ) (n int, err error) {
-	err = db.QueryRowContext(ctx, `SELECT count(*) FROM directory_people WHERE disabled = 0 AND (demo = 0 OR ?)`, d.config.AllowDemoPeople).Scan(&n)
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM directory_people WHERE NOT disabled AND (NOT demo OR ?)`, d.config.AllowDemoPeople).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("directory: count people: %w", err)
 	}

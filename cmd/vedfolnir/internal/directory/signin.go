@@ -53,7 +53,7 @@ func (d *Directory) Check(ctx context.Context, a Account, password string) error
 // checked is Check, and returns the hash that the password was compared with.
 func (d *Directory) checked(ctx context.Context, a Account, password string) (hash string, outdated bool, err error) {
 	var welcome bool
-	err = d.db.QueryRowContext(ctx, `SELECT password, disabled = 0 AND (demo = 0 OR ?) FROM directory_people WHERE id = ?`,
+	err = d.db.QueryRowContext(ctx, `SELECT password, NOT disabled AND (NOT demo OR ?) FROM directory_people WHERE id = ?`,
 		d.config.AllowDemoPeople, a.row).Scan(&hash, &welcome)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", false, fmt.Errorf("directory: read password: %w", err)

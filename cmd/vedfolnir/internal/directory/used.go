@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,18 +24,15 @@ func (d *Directory) PlatformUsed(_ session.UserID, platform session.PlatformID, 
 }
 
 func (d *Directory) storeUsed(ctx context.Context, batch map[int64]time.Time) error {
-	tx, err := d.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for id, at := range batch {
-		_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET last_used = ?1 WHERE id = ?2 AND last_used < ?1`, at.UnixMicro(), id)
-		if err != nil {
-			return err
+	return d.inTransaction(ctx, func(tx *transaction) error {
+		for _, id := range slices.Sorted(maps.Keys(batch)) { // so that nodes do not wait for each other in a circle
+			_, err := tx.ExecContext(ctx, `UPDATE directory_platforms SET last_used = ?1 WHERE id = ?2 AND last_used < ?1`, batch[id].UnixMicro(), id)
+			if err != nil {
+				return err
+			}
 		}
-	}
-	return tx.Commit()
+		return nil
+	})
 }
 
 // notes gathers uses, so that telling of one never waits for the database.

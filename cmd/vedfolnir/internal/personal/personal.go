@@ -11,8 +11,8 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
-	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // Data is everything, without what opens a door: no password's hash, no secret's,
@@ -86,7 +86,7 @@ func handle(id session.ID) *session.ID {
 }
 
 // Gather reads everything about the person of that id.
-func Gather(ctx context.Context, people *directory.Directory, store *sqlitestore.Store, id session.UserID, now time.Time) (Data, error) {
+func Gather(ctx context.Context, people *directory.Directory, store database.Store, id session.UserID, now time.Time) (Data, error) {
 	d := Data{At: now.UTC(), Platforms: []Platform{}, Sessions: []Session{}, Audit: []audit.View{}}
 	if err := d.profile(ctx, people, id); err != nil {
 		return d, err
@@ -142,7 +142,7 @@ type Erased struct {
 
 // Erase locks the person out, ends their sessions, removes them and their platforms,
 // and empties what has to stay. If it fails, do it again, by the id.
-func Erase(ctx context.Context, people *directory.Directory, store *sqlitestore.Store, sessions *session.Manager, id session.UserID, by string) (e Erased, err error) {
+func Erase(ctx context.Context, people *directory.Directory, store database.Store, sessions *session.Manager, id session.UserID, by string) (e Erased, err error) {
 	if err := people.Disable(ctx, id); err != nil && !errors.Is(err, session.ErrUnknownUser) {
 		return e, err
 	}

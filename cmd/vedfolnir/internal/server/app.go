@@ -14,11 +14,11 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/sessionhttp"
-	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // contentPolicy allows this server's own scripts, styles and images, and nothing
@@ -30,6 +30,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 type App struct {
 	log      *slog.Logger
 	store    *storage
+	bus      database.Bus // nil: there are no other nodes
 	people   *directory.Directory
 	manager  *session.Manager
 	sessions *sessionhttp.Handler
@@ -66,13 +67,19 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		}
 	}
 	a.keys = s.Session.Security.Keys
-	if a.store, err = openStorage(ctx, s.Database, sqlitestore.Config{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed}); err != nil {
+	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed}); err != nil {
 		return nil, err
 	}
 	if err := a.openDirectory(ctx); err != nil {
 		return nil, err
 	}
 	s.Session.Logger = log
+	if a.bus, err = database.OpenBus(ctx, s.Database, log); err != nil {
+		return nil, err
+	}
+	if a.bus != nil {
+		s.Session.Bus = a.bus
+	}
 	a.auditor = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
 	s.Session.Audit = a.monitor.Audit(a.auditor)
 	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
@@ -102,7 +109,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 }
 
 func (a *App) openDirectory(ctx context.Context) (err error) {
-	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{AllowDemoPeople: a.demo, Note: a.store.NoteIn, Logger: a.log})
+	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{Dialect: database.Dialect(a.store.where), AllowDemoPeople: a.demo, Note: a.store.NoteIn, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -122,6 +129,9 @@ func (a *App) Close() error {
 	var errs []error
 	if a.manager != nil {
 		errs = append(errs, a.manager.Close())
+	}
+	if a.bus != nil {
+		errs = append(errs, a.bus.Close())
 	}
 	a.notes.Wait()
 	a.finished.Do(a.finishSealing)
@@ -143,7 +153,7 @@ func (a *App) finishSealing() {
 	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 	defer cancel()
 	_, err := a.sealer.Finish(ctx)
-	if err != nil && !errors.Is(err, sqlitestore.ErrClosed) {
+	if err != nil && !database.IsClosed(err) {
 		a.log.Warn("the audit's last lines are not sealed; the next start seals them", "error", err)
 	}
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/witness"
 	"github.com/vedfolnir/session/sessionhttp"
-	"github.com/vedfolnir/session/sqlitestore"
 )
 
 // auditor logs every event. The store has written a line of each change by itself,
 // in the change's own transaction; what changed nothing is noted here.
 type auditor struct {
 	session.Auditor
-	store *sqlitestore.Store
+	store database.Store
 	log   *slog.Logger
 	notes *sync.WaitGroup // that are on their way to the store
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
-	"github.com/vedfolnir/session/sqlitestore"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 )
 
 // pingTimeout is how long the database may take before the server is not ready.
@@ -18,24 +18,22 @@ const pingTimeout = 2 * time.Second
 // storage is the database, and the folder that goes with it if it is a
 // throw-away one.
 type storage struct {
-	*sqlitestore.Store
+	database.Store
 	where  config.Database
 	path   string
 	folder string // to be removed
 }
 
-func openStorage(ctx context.Context, d config.Database, options sqlitestore.Config) (s *storage, err error) {
+func openStorage(ctx context.Context, d config.Database, options database.Options) (s *storage, err error) {
 	s = &storage{where: d, path: d.Path}
-	switch {
-	case d.Memory:
-		s.path = ":memory:"
-	case d.Temporary:
+	if d.Temporary {
 		if s.folder, err = os.MkdirTemp("", "vedfolnir-demo-*"); err != nil {
 			return nil, fmt.Errorf("make a folder for the temporary database: %w", err)
 		}
 		s.path = filepath.Join(s.folder, "vedfolnir.db")
+		d.Path = s.path
 	}
-	if s.Store, err = sqlitestore.Open(ctx, s.path, options); err != nil {
+	if s.Store, err = database.Open(ctx, d, options); err != nil {
 		return nil, errors.Join(err, s.discard())
 	}
 	return s, nil
@@ -67,8 +65,8 @@ func (s *storage) String() string {
 	case s.where.Temporary:
 		return "in the temporary file " + s.path
 	}
-	return "in " + s.path
+	return "in " + s.where.String()
 }
 
 // stays reports whether it is there after the process has ended.
-func (s *storage) stays() bool { return !s.where.Memory && !s.where.Temporary }
+func (s *storage) stays() bool { return s.where.Stays() }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/vedfolnir/session/audit"
@@ -19,10 +21,14 @@ type File string
 // Of returns where the witness of a server is: beside its keys, named for its
 // database. ok is false if either is gone with the process.
 func Of(s config.Settings) (f File, ok bool) {
-	if s.KeyFile == "" || s.Database.Path == "" {
+	if s.KeyFile == "" || !s.Database.Stays() {
 		return "", false
 	}
-	return File(filepath.Join(filepath.Dir(s.KeyFile), filepath.Base(s.Database.Path)+".sealed")), true
+	name := filepath.Base(s.Database.Path)
+	if u, err := url.Parse(s.Database.URL); s.Database.URL != "" && err == nil {
+		name = path.Base(u.Path)
+	}
+	return File(filepath.Join(filepath.Dir(s.KeyFile), name+".sealed")), true
 }
 
 // Load implements [audit.Witness].
