@@ -5,17 +5,18 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/vedfolnir/session/internal/handle"
 	"github.com/vedfolnir/session/internal/logline"
 )
 
 // AuditEvent is one thing that happened to a session. It never holds a secret.
 type AuditEvent struct {
 	Time     time.Time
-	Action   string // "created", "platform_switched", "refreshed", "rotated", "token_replayed", "ended", "sign_in_refused"
+	Action   string // "created", "platform_switched", "refreshed", "rotated", "token_replayed", "noticed", "ended", "sign_in_refused"
 	User     UserID
 	Session  ID // zero: none was made
 	Platform PlatformID
-	Reason   Reason // why it ended, or why a sign-in was refused
+	Reason   Reason // why it ended, why a sign-in was refused, or what was noticed and made of it
 	By       string // who did it
 	Client   Client // as it is known at that point
 }
@@ -34,11 +35,7 @@ func LogAudit(l *slog.Logger) Auditor { return logAudit{l} }
 type logAudit struct{ log *slog.Logger }
 
 func (a logAudit) Audit(ctx context.Context, e AuditEvent) {
-	id := ""
-	if !e.Session.IsZero() {
-		id = e.Session.String()
-	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "session audit", append([]slog.Attr{slog.Time("at", e.Time)}, logline.Attrs(
-		"action", e.Action, "user_id", string(e.User), "session_id", id, "platform_connection_id", string(e.Platform),
+		"action", e.Action, "user_id", string(e.User), "session_id", handle.TextOrNone(e.Session), "platform_connection_id", string(e.Platform),
 		"reason", string(e.Reason), "by", e.By, "ip_address", e.Client.IPAddress, "user_agent", e.Client.UserAgent)...)...)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/rotation"
 )
 
@@ -15,11 +16,13 @@ import (
 // reason for one that has ended or is past a deadline, and a [*StoreError] if the
 // store or the directory could not tell. What this node remembers may say yes; a
 // refusal is always the store's. A previous token presented after its overlap
-// ends the session.
-func (m *Manager) Authenticate(ctx context.Context, token Token, client Client) (Context, error) {
+// ends the session. What is remarkable about seen is noticed, kept and judged; see
+// the package suspicion.
+func (m *Manager) Authenticate(ctx context.Context, token Token, seen Client) (Context, error) {
 	presented, now := token.hash(), m.Now()
 	if f, ok := m.remembered(token.id); ok &&
-		f.tokens.Standing(presented, now, m.policy.Overlap).Settled() && m.policy.Check(f.Session, now) == "" {
+		f.tokens.Standing(presented, now, m.policy.Overlap).Settled() && m.policy.Check(f.Session, now) == "" &&
+		m.eye.Passes(token.id, f.client, client.Info(seen), now) {
 		return m.withProfile(ctx, f)
 	}
 	r, err := m.read(ctx, token.id)
@@ -30,12 +33,16 @@ func (m *Manager) Authenticate(ctx context.Context, token Token, client Client) 
 	case rotation.Unknown:
 		return Context{}, ErrNotFound
 	case rotation.Replayed:
-		return Context{}, m.endReplayed(ctx, r, client)
+		return Context{}, m.endReplayed(ctx, r, seen)
 	case rotation.Unconfirmed:
 		if r, err = m.confirm(ctx, r); err != nil {
 			return Context{}, err
 		}
 	}
+	if r, err = m.suspect(ctx, r, seen, m.eye.Look(r.known(), client.Info(seen), now)); err != nil {
+		return Context{}, err
+	}
+	m.memory.Looked(r.ID, m.eye.Digest(client.Info(seen)))
 	return m.admit(ctx, r, nil)
 }
 

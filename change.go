@@ -3,12 +3,14 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/rotation"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // CreateRequest asks for a new session.
@@ -84,7 +86,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 		},
 		Client: Client(client.Info(req.Client).Storable()), Secret: token.hash(),
 	}
-	if !m.config.Security.NoFingerprinting {
+	if m.marks != nil {
 		r.Fingerprint = client.Info(req.Client).Fingerprint(m.marks[0])
 	}
 	return r, p, token, nil
@@ -111,7 +113,7 @@ func (m *Manager) notePlatform(r Record) {
 
 // SwitchPlatform makes platform the session's active one, in all of its tabs. Of
 // two switches the last to be stored wins; an end wins over all. To the active
-// one nothing changes. Errors: [ErrPlatform], and those of Get.
+// one nothing changes. Errors: [ErrPlatform], [*SwitchLimitError], and those of Get.
 func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID) (Context, error) {
 	c, err := m.Get(ctx, id)
 	if err != nil {
@@ -129,9 +131,12 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if _, err := m.alive(ctx, c.Session, now); err != nil { // the directory may have taken its time
 		return Context{}, err
 	}
-	r, changed, err := m.store.SwitchPlatform(ctx, id, to.ID, now) // the directory's text: the request's memory may be used again
+	r, changed, err := m.store.SwitchPlatform(ctx, id, to.ID, now, max(0, m.config.Security.MaxPlatformSwitchesPerHour)) // the directory's text: the request's memory may be used again
 	if err != nil {
 		m.unsure(id)
+		if limited := new(SwitchLimitError); errors.As(err, &limited) {
+			m.notice(ctx, id, suspicion.ManyPlatformSwitches)
+		}
 		return Context{}, storeError("switch platform", err)
 	}
 	if changed {
@@ -262,7 +267,7 @@ func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
 	details := make([]Detail, 0, len(records))
 	for _, r := range records {
 		if m.policy.Check(r.Session, now) == "" { // it has not been swept yet
-			details = append(details, Detail{r.Session, r.Client})
+			details = append(details, Detail{r.Session, r.Client, m.eye.Judge(r.known(), client.Info(r.Client), now)})
 		}
 	}
 	slices.SortFunc(details, func(a, b Detail) int { return idler(b.Session, a.Session) })

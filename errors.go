@@ -45,6 +45,14 @@ type StoreError struct {
 func (e *StoreError) Error() string   { return fmt.Sprintf("session: %s: %v", e.Op, e.Err) }
 func (e *StoreError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
 
+// SwitchLimitError refuses a switch of the platform: there were too many within the
+// hour.
+type SwitchLimitError struct{ RetryAfter time.Duration }
+
+func (e *SwitchLimitError) Error() string {
+	return fmt.Sprintf("too many switches of the platform within an hour: try again in %v", e.RetryAfter)
+}
+
 // EndedError says why a session can no longer be used. It is told only to the
 // holder of the right secret, and to code that asks by handle.
 type EndedError struct {
@@ -82,7 +90,8 @@ func refusal(err error) Reason {
 func storeError(op string, err error) error {
 	answers := []error{ErrNotFound, ErrUnknownUser, ErrPlatform, ErrConflict, ErrLimit, ErrClosed, errors.ErrUnsupported}
 	_, ended := Ended(err)
-	if err == nil || ended || slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) }) {
+	var limited *SwitchLimitError
+	if err == nil || ended || errors.As(err, &limited) || slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) }) {
 		return err
 	}
 	return &StoreError{Op: op, Err: err}

@@ -46,7 +46,7 @@ func TestLesson05_ThereIsOnePlaceThatSaysWhatTheActivePlatformIs(t *testing.T) {
 // One of a hundred acknowledged switches was lost, and one in five requests failed,
 // while polls ran beside them.
 func TestLesson06_NoAcknowledgedSwitchIsLostWhilePollsRun(t *testing.T) {
-	m := open(t, memstore.New(), people, session.Config{})
+	m := open(t, memstore.New(), people, session.Config{Security: session.Security{MaxPlatformSwitchesPerHour: session.NoLimit}})
 	c, token := signIn(t, m, "1")
 	ctx, stop := context.WithCancel(t.Context())
 	var polls sync.WaitGroup

@@ -12,6 +12,7 @@ import (
 	"github.com/vedfolnir/session/internal/background"
 	"github.com/vedfolnir/session/internal/keyring"
 	"github.com/vedfolnir/session/internal/memory"
+	"github.com/vedfolnir/session/internal/noticing"
 	"github.com/vedfolnir/session/internal/wake"
 )
 
@@ -33,7 +34,8 @@ type Manager struct {
 	store     Store
 	directory Directory
 	keys      keyring.Ring
-	marks     [][]byte // keys of fingerprints, the first in use
+	marks     [][]byte // keys of fingerprints, the first in use; none: none are taken
+	eye       *noticing.Eye
 
 	memory   *memory.Memory[Record, *profile]
 	feed     wake.Bell // rung when the store's feed has grown
@@ -57,7 +59,7 @@ type Manager struct {
 func New(store Store, directory Directory, config Config) (*Manager, error) {
 	config, err := config.complete()
 	if store == nil {
-		err = errors.Join(err, &ConfigError{"store", "is nil: give one, memstore.New() for a start"})
+		err = errors.Join(err, &ConfigError{Setting: "store", Problem: "is nil: give one, memstore.New() for a start"})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("session: configuration:\n%w", err)
@@ -74,11 +76,14 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	}
 	m := &Manager{
 		config: config, policy: config.policy(), store: store, directory: directory,
-		keys: keys, marks: keys.Derive("fingerprint"),
-		memory: memory.New[Record, *profile](snapshot, storeTimeout, ErrClosed),
-		feed:   wake.NewBell(), tellBus: func() {}, leaveBus: func() {},
+		keys: keys, feed: wake.NewBell(), tellBus: func() {}, leaveBus: func() {},
 		activity: background.Gather(store.Touch, func(id ID, at time.Time) Activity { return Activity{id, at} }),
 	}
+	if !config.Security.NoFingerprinting {
+		m.marks = keys.Derive("fingerprint")
+	}
+	m.eye = noticing.New(config.Security.Suspicion, m.marks)
+	m.memory = memory.New[Record, *profile](m.snapshot, storeTimeout, ErrClosed)
 	m.close = sync.OnceValue(m.shutDown)
 	m.background, m.stop = context.WithCancel(context.Background())
 	m.following, m.drain = context.WithCancel(m.background)

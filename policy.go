@@ -6,16 +6,6 @@ import (
 	"time"
 )
 
-// LimitPolicy says what happens to a sign-in at the limit of concurrent
-// sessions. The zero value is [EvictOldest].
-type LimitPolicy string
-
-const (
-	EvictOldest LimitPolicy = "oldest" // the session created first ends
-	EvictIdlest LimitPolicy = "idlest" // the session with the oldest activity ends
-	DenyNewest  LimitPolicy = "deny"   // the sign-in is refused with ErrLimit
-)
-
 // Policy holds the clocks of a session. Everything it decides is a pure function
 // of its arguments.
 type Policy struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
 	"github.com/vedfolnir/session/internal/memory"
 	"github.com/vedfolnir/session/internal/rotation"
@@ -34,14 +35,15 @@ type found struct {
 	rev     uint64
 	profile *profile // nil: not remembered
 	tokens  rotation.Tokens
+	client  uint64 // a digest of the one that signed in
 }
 
 // snapshot is what this node remembers of a record.
-func snapshot(r Record) memory.Session {
+func (m *Manager) snapshot(r Record) memory.Session {
 	return memory.Session{
 		ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
 		Created: r.CreatedAt, Renewed: r.RenewedAt, Authenticated: r.AuthenticatedAt, Activity: r.LastActivity,
-		Tokens: *r.tokens(), Ended: !r.EndedAt.IsZero(),
+		Tokens: *r.tokens(), Client: m.eye.Digest(client.Info(r.Client)), Ended: !r.EndedAt.IsZero(),
 	}
 }
 
@@ -59,7 +61,7 @@ func (m *Manager) remembered(id ID) (f found, ok bool) {
 	return found{Session{
 		ID: id, UserID: UserID(s.User), PlatformID: PlatformID(s.Platform), Version: s.Version,
 		CreatedAt: s.Created, RenewedAt: s.Renewed, AuthenticatedAt: s.Authenticated, LastActivity: s.Activity,
-	}, s.Rev, p, s.Tokens}, true
+	}, s.Rev, p, s.Tokens, s.Client}, true
 }
 
 // read asks the store, together with whoever else is asking for the same.

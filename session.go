@@ -5,6 +5,7 @@ import (
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // UserID names a person: opaque to this package, at most [MaxIDLength] bytes and
@@ -102,6 +103,7 @@ type Record struct {
 	FirstUsed time.Time
 
 	Fingerprint string // keyed hashes of the client at creation; empty: not taken
+	Signals     string // what was noticed since, and when; empty: nothing
 	// SwitchesSince and Switches count the platform switches of the hour that
 	// began at SwitchesSince.
 	SwitchesSince time.Time
@@ -114,7 +116,8 @@ type Record struct {
 // Detail is a session as its owner and an operator see it in a list.
 type Detail struct {
 	Session
-	Client Client
+	Client   Client
+	Security suspicion.Verdict // of what was noticed
 }
 
 // Stamp orders what tabs see of one session: compare stamps of the same handle

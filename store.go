@@ -51,8 +51,9 @@ type Store interface {
 
 	// SwitchPlatform makes platform the active one, counts the switch within its
 	// hour, and raises the version; the last commit wins. If it is the active one
-	// already nothing changes and changed is false.
-	SwitchPlatform(ctx context.Context, id ID, platform PlatformID, at time.Time) (r Record, changed bool, err error)
+	// already nothing changes and changed is false. Else, if there were limit
+	// switches in the hour already, it refuses with [*SwitchLimitError]; 0: any number.
+	SwitchPlatform(ctx context.Context, id ID, platform PlatformID, at time.Time, limit int) (r Record, changed bool, err error)
 
 	// Refresh sets RenewedAt and raises the version, if the version is still
 	// version: otherwise ErrConflict.
@@ -66,6 +67,10 @@ type Store interface {
 	// secret and FirstUsed is zero; otherwise it changes nothing. Either way it
 	// returns the record as it is now.
 	ConfirmSecret(ctx context.Context, id ID, secret SecretHash, at time.Time) (Record, error)
+
+	// Suspect keeps s.Signals, zeroes AuthenticatedAt if s.StepUp says so, and raises
+	// the version, if the version is still version: otherwise ErrConflict.
+	Suspect(ctx context.Context, id ID, version uint64, s Suspicion) (Record, error)
 
 	// Touch raises LastActivity to each given time, where it is later and the
 	// session has not ended. It raises no version and leaves no mark in the feed.
@@ -173,6 +178,14 @@ type Purging struct {
 	User        UserID    // empty: everyone's
 	EndedBefore time.Time // those that ended at this time or later stay
 	Limit       int
+}
+
+// Suspicion is what was noticed about a session and what is made of it.
+type Suspicion struct {
+	Signals string
+	StepUp  bool   // it no longer counts as recently authenticated
+	Why     Reason // for the audit
+	Client  Client // whose request it was
 }
 
 // Activity is one session's act to be stored.

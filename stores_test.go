@@ -26,9 +26,9 @@ func (s *countingStore) Create(ctx context.Context, c session.Creation) (session
 	return s.Store.Create(ctx, c)
 }
 
-func (s *countingStore) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+func (s *countingStore) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
 	s.writes.Add(1)
-	return s.Store.SwitchPlatform(ctx, id, platform, at)
+	return s.Store.SwitchPlatform(ctx, id, platform, at, limit)
 }
 
 func (s *countingStore) End(ctx context.Context, e session.Ending) ([]session.Record, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // Context is a live session with its user and platform, as one request sees it.
@@ -123,35 +124,26 @@ func (c *Context) MarshalJSON() ([]byte, error) {
 type SecurityInfo struct {
 	SessionAgeSeconds   int64     `json:"session_age_seconds"`
 	LastActivitySeconds int64     `json:"last_activity_seconds"` // ago
-	IsSuspicious        bool      `json:"is_suspicious"`
-	Signals             []string  `json:"signals"` // why; never null
+	suspicion.Verdict             // what was noticed, and what is made of it
 	UserAgent           string    `json:"user_agent"`
 	IPAddress           string    `json:"ip_address"`
 	CreatedAt           time.Time `json:"created_at"`
 	LastActivity        time.Time `json:"last_activity"`
 }
 
-// SecurityInfo compares seen with the one that signed in, and looks at how
-// often the platform was switched. It detects; it ends nothing. The errors are
-// those of Get.
+// SecurityInfo says what was noticed about the session, and compares seen with the
+// client that signed in. It changes nothing. The errors are those of Get.
 func (m *Manager) SecurityInfo(ctx context.Context, id ID, seen Client) (SecurityInfo, error) {
 	now := m.Now()
 	r, err := m.readAlive(ctx, id, now)
 	if err != nil {
 		return SecurityInfo{}, err
 	}
-	signals := []string{}
-	if !m.config.Security.NoFingerprinting && r.Fingerprint != "" {
-		signals = append(signals, client.Info(seen).Changes(r.Fingerprint, m.marks)...)
-	}
-	if limit := m.config.Security.MaxPlatformSwitchesPerHour; limit > 0 && r.Switches > limit && now.Sub(r.SwitchesSince) < time.Hour {
-		signals = append(signals, "many_platform_switches")
-	}
 	return SecurityInfo{
 		SessionAgeSeconds:   int64(now.Sub(r.CreatedAt) / time.Second),
 		LastActivitySeconds: int64(now.Sub(r.LastActivity) / time.Second),
-		IsSuspicious:        len(signals) > 0, Signals: signals,
-		UserAgent: r.Client.UserAgent, IPAddress: r.Client.IPAddress,
+		Verdict:             m.eye.Judge(r.known(), client.Info(seen), now),
+		UserAgent:           r.Client.UserAgent, IPAddress: r.Client.IPAddress,
 		CreatedAt: r.CreatedAt.Truncate(time.Second), LastActivity: r.LastActivity.Truncate(time.Second),
 	}, nil
 }

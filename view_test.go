@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // keys returns the names of an object's members, nested ones with a dot.
@@ -137,40 +139,60 @@ func TestLesson33_ARequestActsAsThePlatformItStates(t *testing.T) {
 
 func TestSecurityInfoNamesItsSignals(t *testing.T) {
 	now := newClock()
-	m := open(t, memstore.New(), people, session.Config{Now: now.Now, Security: session.Security{MaxPlatformSwitchesPerHour: 2}})
+	m := open(t, memstore.New(), people, session.Config{
+		Now: now.Now, Timeout: session.Timeout{IdleTimeout: 48 * time.Hour}, Security: session.Security{MaxPlatformSwitchesPerHour: 2},
+	})
 	c, _ := signIn(t, m, "1")
 	now.Add(90 * time.Second)
-	signals := func(client session.Client) []string {
+	look := func(client session.Client) session.SecurityInfo {
 		info, err := m.SecurityInfo(t.Context(), c.Session.ID, client)
-		if err != nil || info.IsSuspicious != (len(info.Signals) > 0) || info.SessionAgeSeconds != int64(now.Now().Sub(c.Session.CreatedAt)/time.Second) {
+		if err != nil || info.SessionAgeSeconds != int64(now.Now().Sub(c.Session.CreatedAt)/time.Second) {
 			t.Fatalf("%+v, %v", info, err)
 		}
-		return info.Signals
+		return info
+	}
+	want := func(what string, got session.SecurityInfo, score int, answer suspicion.Answer, signals ...string) {
+		t.Helper()
+		if !slices.Equal(got.Signals, signals) || got.Signals == nil || got.Score != score || got.Answer != answer || got.IsSuspicious != (answer > suspicion.None) {
+			t.Errorf("%s: %+v, want %v: %d, %s", what, got.Verdict, signals, score, answer)
+		}
+		if !strings.HasSuffix(got.Explanation, fmt.Sprintf("score %d: %s", score, answer)) {
+			t.Errorf("%s is explained as %q", what, got.Explanation)
+		}
 	}
 	newer := firefox
 	newer.UserAgent = strings.ReplaceAll(firefox.UserAgent, "145", "146")
 	newer.IPAddress = "192.0.2.200"
 	for _, same := range []session.Client{firefox, newer} {
-		if got := signals(same); len(got) > 0 {
-			t.Errorf("lesson 22: signals %v for %+v", got, same)
-		}
+		want("lesson 22: the same", look(same), 0, suspicion.None)
 	}
+	older := firefox
+	older.UserAgent = strings.ReplaceAll(firefox.UserAgent, "145", "115")
+	want("an older one", look(older), 20, suspicion.None, "user_agent_older")
 	moved := session.Client{UserAgent: "curl/8", IPAddress: "2001:db8::1", Language: "de"}
-	if got, want := signals(moved), []string{"user_agent_changed", "language_changed", "network_changed"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-	for _, platform := range []session.PlatformID{"12", "13", "12"} {
+	want("another", look(moved), 85, suspicion.StepUp, "user_agent_changed", "platform_changed", "language_changed", "network_changed")
+	for _, platform := range []session.PlatformID{"12", "13"} {
 		if _, err := m.SwitchPlatform(t.Context(), c.Session.ID, platform); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := signals(firefox); !reflect.DeepEqual(got, []string{"many_platform_switches"}) {
-		t.Errorf("three switches of two allowed: %v", got)
+	want("as many switches as are allowed", look(firefox), 0, suspicion.None)
+	if _, err := m.SwitchPlatform(t.Context(), c.Session.ID, "13"); err != nil {
+		t.Errorf("to the active one, which is none: %v", err)
 	}
+	_, err := m.SwitchPlatform(t.Context(), c.Session.ID, "12")
+	var limited *session.SwitchLimitError
+	if !errors.As(err, &limited) || limited.RetryAfter != time.Hour {
+		t.Errorf("one more: %v", err)
+	}
+	want("one more", look(firefox), 20, suspicion.None, "many_platform_switches")
+	now.Add(23 * time.Hour)
+	if _, err := m.SwitchPlatform(t.Context(), c.Session.ID, "12"); err != nil {
+		t.Errorf("in another hour: %v", err)
+	}
+	want("within a day", look(firefox), 20, suspicion.None, "many_platform_switches")
 	now.Add(time.Hour)
-	if got := signals(firefox); len(got) > 0 {
-		t.Errorf("an hour later: %v", got)
-	}
+	want("a day later", look(firefox), 0, suspicion.None)
 }
 
 func TestLesson22_FingerprintsSurviveARestartWithTheKey(t *testing.T) {
@@ -183,7 +205,7 @@ func TestLesson22_FingerprintsSurviveARestartWithTheKey(t *testing.T) {
 		off  bool
 		want int
 	}{
-		"same key": {[][]byte{key}, false, 3}, "rotated key": {[][]byte{otherKey, key}, false, 3},
+		"same key": {[][]byte{key}, false, 4}, "rotated key": {[][]byte{otherKey, key}, false, 4},
 		"lost key": {[][]byte{otherKey}, false, 0}, "SESSION_ENABLE_FINGERPRINTING=false": {[][]byte{key}, true, 0},
 	} {
 		m := open(t, store, people, session.Config{Security: session.Security{Keys: test.keys, NoFingerprinting: test.off}})

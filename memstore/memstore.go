@@ -205,7 +205,7 @@ func (s *Store) end(d session.Doomed, at time.Time) session.Record {
 }
 
 // SwitchPlatform implements [session.Store].
-func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
 	if err := s.begin(ctx); err != nil {
 		return session.Record{}, false, err
 	}
@@ -219,6 +219,9 @@ func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform sess
 	}
 	if r.Switches == 0 || !at.Before(r.SwitchesSince.Add(time.Hour)) {
 		r.SwitchesSince, r.Switches = at, 0
+	}
+	if limit > 0 && r.Switches >= limit {
+		return session.Record{}, false, &session.SwitchLimitError{RetryAfter: r.SwitchesSince.Add(time.Hour).Sub(at)}
 	}
 	r.Switches++
 	r.PlatformID = platform
@@ -235,6 +238,16 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
 	return s.guarded(ctx, id, version, func(r *session.Record) {
 		r.Secret, r.Previous, r.FirstUsed = secret, previous, time.Time{}
+	})
+}
+
+// Suspect implements [session.Store].
+func (s *Store) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	return s.guarded(ctx, id, version, func(r *session.Record) {
+		r.Signals = noticed.Signals
+		if noticed.StepUp {
+			r.AuthenticatedAt = time.Time{}
+		}
 	})
 }
 

@@ -51,7 +51,7 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 	}
 	ctx := audit.WithRequestID(t.Context(), "a request")
 	for range 2 { // the second changes nothing
-		_, _, err := s.SwitchPlatform(ctx, r.ID, "12", start)
+		_, _, err := s.SwitchPlatform(ctx, r.ID, "12", start, 0)
 		step(nil, err)
 	}
 	step(s.Refresh(t.Context(), r.ID, 2, start))

@@ -63,7 +63,7 @@ func BenchmarkSwitch(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", name, goroutines), func(b *testing.B) {
 				perSecond(b, goroutines, func(int) {
 					platform := session.PlatformID(fmt.Sprint(platforms.Add(1)))
-					if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start); err != nil {
+					if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start, 0); err != nil {
 						b.Error(err)
 					}
 				})

@@ -18,18 +18,20 @@ const (
 	toRotate
 	toConfirm
 	toTouch
+	toSuspect
 )
 
 // step is one change of one session, and what became of it.
 type step struct {
 	kind             int16
 	id               session.ID
-	version          int64 // what it must be: toRefresh, toRotate
+	version          int64 // what it must be: toRefresh, toRotate, toSuspect; the limit of an hour: toSwitch
 	at               int64
 	platform         []byte
 	secret, previous []byte
-	action           string // of its audit line; empty: none is written
-	request          string // in that line
+	action           string            // of its audit line; empty: none is written
+	request          string            // in that line
+	suspicion        session.Suspicion // toSuspect, with what of its line is not the person's own
 
 	changed bool
 	record  session.Record // as it is now, changed or not; zero: there is none
@@ -39,26 +41,30 @@ type step struct {
 // are then: what an update of its own would find may be older than what made it
 // refuse. The hour of switches begins anew when it is over.
 const changeSession = `WITH asked AS MATERIALIZED (
-	SELECT * FROM unnest($1::int2[], $2::bytea[], $3::int8[], $4::int8[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::bytea[])
-		AS a (kind, asked_id, asked_version, at, asked_platform, asked_secret, asked_previous, action, request, salt)
+	SELECT * FROM unnest($1::int2[], $2::bytea[], $3::int8[], $4::int8[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::bytea[],
+		$12::text[], $13::bool[], $14::text[], $15::bytea[], $16::bytea[])
+		AS a (kind, asked_id, asked_version, at, asked_platform, asked_secret, asked_previous, action, request, salt,
+		asked_signals, step_up, why, seen_address, seen_agent)
 ), held AS MATERIALIZED (
 	SELECT s.* FROM sessions s WHERE s.id = ANY($2) ORDER BY s.id FOR NO KEY UPDATE
 ), judged AS (
 	SELECT *, ended_at IS NULL AND CASE kind
 		WHEN 1 THEN platform_id <> asked_platform
+			AND (asked_version = 0 OR switches < asked_version OR switches_since <= at - 3600000000)
 		WHEN 2 THEN version = asked_version
 		WHEN 3 THEN version = asked_version
 		WHEN 4 THEN secret = asked_secret AND first_used IS NULL
-		WHEN 5 THEN last_activity < at END AS may,
+		WHEN 5 THEN last_activity < at
+		WHEN 6 THEN version = asked_version END AS may,
 		switches = 0 OR switches_since <= at - 3600000000 AS new_hour
 	FROM held JOIN asked ON asked_id = id
 ), s AS MATERIALIZED (
-	SELECT id, kind, may, at, action, request, salt, user_id,
+	SELECT id, kind, may, at, action, request, salt, why, seen_address, seen_agent, user_id,
 		CASE WHEN may AND kind = 1 THEN asked_platform ELSE platform_id END AS platform_id,
 		CASE WHEN may AND kind <> 5 THEN version + 1 ELSE version END AS version,
 		created_at,
 		CASE WHEN may AND kind = 2 THEN at ELSE renewed_at END AS renewed_at,
-		authenticated_at,
+		CASE WHEN may AND kind = 6 AND step_up THEN $17 ELSE authenticated_at END AS authenticated_at,
 		CASE WHEN may AND kind = 5 THEN at ELSE last_activity END AS last_activity,
 		ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language,
 		CASE WHEN may AND kind = 3 THEN asked_secret ELSE secret END AS secret,
@@ -67,18 +73,22 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		fingerprint,
 		CASE WHEN may AND kind = 1 AND new_hour THEN at ELSE switches_since END AS switches_since,
 		CASE WHEN may AND kind = 1 THEN CASE WHEN new_hour THEN 1 ELSE switches + 1 END ELSE switches END AS switches,
+		CASE WHEN may AND kind = 6 THEN asked_signals ELSE signals END AS signals,
 		coalesce((SELECT u.rev FROM session_users u WHERE u.id = user_id), 0) AS rev
 	FROM judged
 ), changed AS (
 	UPDATE sessions SET platform_id = s.platform_id, version = s.version, renewed_at = s.renewed_at, last_activity = s.last_activity,
-		secret = s.secret, previous = s.previous, first_used = s.first_used, switches_since = s.switches_since, switches = s.switches
+		secret = s.secret, previous = s.previous, first_used = s.first_used, switches_since = s.switches_since, switches = s.switches,
+		signals = s.signals, authenticated_at = s.authenticated_at
 	FROM s WHERE sessions.id = s.id AND s.may AND sessions.ended_at IS NULL
 ), told AS (
 	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 	SELECT user_id, rev, id, version, false, false FROM s WHERE may AND kind <> 5
 ), written AS (
 	INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
-	SELECT $11, action, user_id, id, platform_id, '', user_id, ip_address, substring(user_agent FOR 512), request, salt
+	SELECT $11, action, user_id, id, platform_id, why, CASE kind WHEN 6 THEN 'system' ELSE user_id END,
+		CASE kind WHEN 6 THEN seen_address ELSE ip_address END,
+		substring(CASE kind WHEN 6 THEN seen_agent ELSE user_agent END FOR 512), request, salt
 	FROM s WHERE may AND action <> ''
 )
 SELECT ` + columns + `, s.rev, (SELECT epoch FROM session_meta), s.may FROM s WHERE s.kind <> 5`
@@ -139,15 +149,22 @@ func (w *writer) arguments(steps []*step) []any {
 	kinds, ids, versions, ats := make([]int16, n), make([][]byte, n), make([]int64, n), make([]int64, n)
 	platforms, secrets, previous := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	actions, requests, salts := make([]string, n), make([]string, n), make([][]byte, n)
+	signals, stepUps, whys := make([]string, n), make([]bool, n), make([]string, n)
+	addresses, agents := make([][]byte, n), make([][]byte, n)
 	for i, s := range steps {
 		kinds[i], ids[i], versions[i], ats[i] = s.kind, s.id[:], s.version, s.at
 		platforms[i], secrets[i], previous[i] = s.platform, s.secret, s.previous
+		signals[i], stepUps[i], whys[i] = s.suspicion.Signals, s.suspicion.StepUp, audit.Clean(string(s.suspicion.Why))
+		addresses[i], agents[i] = []byte(audit.Clean(s.suspicion.Client.IPAddress)), []byte(audit.Clean(s.suspicion.Client.UserAgent))
 		if w.audited && s.action != "" {
 			salt := audit.NewSalt()
 			actions[i], requests[i], salts[i] = s.action, s.request, salt[:]
 		}
 	}
-	return []any{kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts, micros(time.Now())}
+	return []any{
+		kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts, micros(time.Now()),
+		signals, stepUps, whys, addresses, agents, micros(time.Time{}),
+	}
 }
 
 // change makes one change of one session, and says what is there if there was
@@ -167,8 +184,19 @@ func (s *Store) change(ctx context.Context, made *step) (r session.Record, chang
 }
 
 // SwitchPlatform implements [session.Store].
-func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
-	return s.change(ctx, &step{kind: toSwitch, id: id, platform: []byte(platform), at: micros(at), action: "platform_switched"})
+func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
+	r, changed, err := s.change(ctx, &step{
+		kind: toSwitch, id: id, version: int64(limit), platform: []byte(platform), at: micros(at), action: "platform_switched",
+	})
+	if err == nil && !changed && r.PlatformID != platform {
+		return session.Record{}, false, &session.SwitchLimitError{RetryAfter: r.SwitchesSince.Add(time.Hour).Sub(at)}
+	}
+	return r, changed, err
+}
+
+// Suspect implements [session.Store].
+func (s *Store) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	return s.guarded(ctx, &step{kind: toSuspect, id: id, version: int64(version), suspicion: noticed, action: "noticed"})
 }
 
 // Refresh implements [session.Store].

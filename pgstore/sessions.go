@@ -16,7 +16,7 @@ import (
 const (
 	columns = `s.id, s.user_id, s.platform_id, s.version, s.created_at, s.renewed_at, s.authenticated_at, s.last_activity,
 	s.ended_at, s.end_reason, s.ended_by, s.ended_from, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
-	s.fingerprint, s.switches_since, s.switches`
+	s.fingerprint, s.switches_since, s.switches, s.signals`
 	readColumns = columns + `, (SELECT u.rev FROM session_users u WHERE u.id = s.user_id), (SELECT epoch FROM session_meta)`
 )
 
@@ -31,7 +31,7 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	)
 	err = row.Scan(append([]any{
 		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy, &endedFrom,
-		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &rev, &epoch,
+		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rev, &epoch,
 	}, more...)...)
 	if err != nil {
 		return session.Record{}, err

@@ -363,14 +363,22 @@ func TestSwitchingToTheActivePlatformIsNoSwitch(t *testing.T) {
 	if after := c.State().Field("stamp"); after != before {
 		t.Errorf("the stamp went from %v to %v", before, after)
 	}
-	suspicious := func() any { return c.Get("/api/session/security").Want(200).Field("is_suspicious") }
+	noticed := func() int { return len(c.Get("/api/session/security").Want(200).Field("signals").([]any)) }
 	for _, id := range []string{"789", "456"} {
 		c.SwitchPlatform(id)
 	}
-	if suspicious() != false {
-		t.Error("suspicious within the limit")
+	if noticed() != 0 {
+		t.Error("noticed within the limit")
 	}
-	if c.SwitchPlatform("789"); suspicious() != true {
-		t.Error("past the limit nothing is noted")
+	refused := c.Post("/api/switch_platform/789", nil)
+	wantError(t, refused, 429, "RATE_LIMITED", "rate_limited")
+	if after := refused.Header.Get("Retry-After"); after != "3600" {
+		t.Errorf("Retry-After: %s", after)
 	}
+	if noticed() != 1 || c.Platform() != "My Pixelfed" {
+		t.Error("past the limit nothing is noticed, or it was switched")
+	}
+	c.SwitchPlatform("456") // to the active one
+	k.clock.Advance(time.Hour)
+	c.SwitchPlatform("789")
 }

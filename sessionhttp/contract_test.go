@@ -231,7 +231,7 @@ func TestEveryRouteAnswersFieldByField(t *testing.T) {
 		}, `{"success":true,"revoked":1}`},
 		{
 			"GET /api/session/security", func(c client) *sessiontest.Response { return c.Get("/api/session/security") },
-			`{"success":true,"session_age_seconds":0,"last_activity_seconds":0,"is_suspicious":false,"signals":[],"user_agent":"*","ip_address":"127.0.0.1","created_at":"TIME","last_activity":"TIME"}`,
+			`{"success":true,"session_age_seconds":0,"last_activity_seconds":0,"is_suspicious":false,"score":0,"answer":"none","signals":[],"explanation":"score 0: none","user_agent":"*","ip_address":"127.0.0.1","created_at":"TIME","last_activity":"TIME"}`,
 		},
 	} {
 		t.Run(test.route, func(t *testing.T) {

@@ -81,6 +81,7 @@ func ProblemOf(err error) Problem { return problemAt(err, time.Time{}) }
 func problemAt(err error, now time.Time) Problem {
 	var ended *session.EndedError
 	var limited *RateLimitedError
+	var switches *session.SwitchLimitError
 	var bad *badRequestError
 	var tooLarge *http.MaxBytesError
 	is := func(target error) bool { return errors.Is(err, target) }
@@ -131,6 +132,8 @@ func problemAt(err error, now time.Time) Problem {
 		return Problem{Status: 413, Code: "TOO_LARGE", Reason: "too_large", Message: fmt.Sprintf("The request is larger than %d bytes.", tooLarge.Limit)}
 	case is(errMediaType):
 		return Problem{Status: 415, Code: "UNSUPPORTED_MEDIA_TYPE", Reason: "unsupported_media_type", Message: "Send JSON, with Content-Type: application/json."}
+	case errors.As(err, &switches):
+		return Problem{Status: 429, Code: "RATE_LIMITED", Reason: "rate_limited", Message: "You have switched platforms very often. Please wait a little.", RetryAfter: max(switches.RetryAfter, time.Second)}
 	case errors.As(err, &limited):
 		wait := max(limited.RetryAfter, time.Second)
 		return Problem{Status: 429, Code: "RATE_LIMITED", Reason: "rate_limited", Message: "Too many attempts. Please try again in " + inWords(wait) + ".", RetryAfter: wait}
@@ -233,10 +236,24 @@ func (h *Handler) wantsJSON(r *http.Request) bool {
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) Problem {
 	p := problemAt(err, h.m.Now())
 	p.RequestID = requestID(w)
+	if c := session.FromContext(r.Context()); c.SignedIn() && p.asksForMore() {
+		h.m.Refused(r.Context(), c.Session.ID)
+	}
 	if h.config.Refused != nil {
 		h.config.Refused(r, p)
 	}
 	return p
+}
+
+// asksForMore reports whether a request of a person's own pages would hardly be
+// refused like this: without its token, or for what is not theirs. What another site
+// can make a browser send is not among it, nor what an old tab sends.
+func (p Problem) asksForMore() bool {
+	switch p.Code {
+	case "CSRF_INVALID", "PLATFORM_FORBIDDEN", "FORBIDDEN", "PLATFORM_NOT_FOUND", "SESSION_NOT_FOUND":
+		return true
+	}
+	return false
 }
 
 // requestID returns the answer's, and makes one for the first who asks.

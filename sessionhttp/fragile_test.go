@@ -74,11 +74,11 @@ func (s *fragile) Create(ctx context.Context, c session.Creation) (session.Creat
 	return s.Store.Create(ctx, c)
 }
 
-func (s *fragile) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+func (s *fragile) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
 	if err := s.check("SwitchPlatform"); err != nil {
 		return session.Record{}, false, err
 	}
-	return s.Store.SwitchPlatform(ctx, id, platform, at)
+	return s.Store.SwitchPlatform(ctx, id, platform, at, limit)
 }
 
 func (s *fragile) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (session.Record, error) {
@@ -86,6 +86,13 @@ func (s *fragile) Refresh(ctx context.Context, id session.ID, version uint64, at
 		return session.Record{}, err
 	}
 	return s.Store.Refresh(ctx, id, version, at)
+}
+
+func (s *fragile) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	if err := s.check("Suspect"); err != nil {
+		return session.Record{}, err
+	}
+	return s.Store.Suspect(ctx, id, version, noticed)
 }
 
 func (s *fragile) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {

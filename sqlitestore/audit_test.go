@@ -45,7 +45,7 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 	}
 	platform := func(p session.PlatformID) {
 		t.Helper()
-		_, _, err := s.SwitchPlatform(t.Context(), r.ID, p, start)
+		_, _, err := s.SwitchPlatform(t.Context(), r.ID, p, start, 0)
 		step(nil, err)
 	}
 	platform("12")
@@ -55,6 +55,11 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	step(s.Rotate(t.Context(), r.ID, 3, session.SecretHash{1}, session.SecretHash{2}))
+	seen := session.Client{UserAgent: "curl/8", IPAddress: "203.0.113.5"}
+	step(s.Suspect(t.Context(), r.ID, 4, session.Suspicion{Signals: "user_agent_changed=1", Why: "user_agent_changed 40, score 40: none", Client: seen}))
+	if _, err := s.Suspect(t.Context(), r.ID, 4, session.Suspicion{Why: "too late"}); !errors.Is(err, session.ErrConflict) {
+		t.Fatal(err)
+	}
 	step(s.End(t.Context(), session.Ending{User: "alex", ID: r.ID, Reason: session.RevokedByAdmin, By: "operator", At: start}))
 	step(nil, s.Note(t.Context(), session.AuditEvent{Action: "sign_in_refused", User: "alex", Reason: "limit", By: "alex"}))
 
@@ -64,19 +69,23 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 		if l.Seq != uint64(i+1) || l.User != "alex" || l.Time.Before(began) {
 			t.Errorf("line %d: %+v", i+1, l)
 		}
-		if i < 5 && (l.Session != r.ID || l.Client.IPAddress != r.Client.IPAddress) {
+		from := r.Client.IPAddress
+		if l.Action == "noticed" { // whose request it was
+			from = seen.IPAddress
+		}
+		if i < 6 && (l.Session != r.ID || l.Client.IPAddress != from) {
 			t.Errorf("line %d: %+v", i+1, l)
 		}
 	}
 	first := string(r.PlatformID)
 	want := []string{
 		"created by alex as " + first + " ", "platform_switched by alex as 12 ", "refreshed by alex as 12 ",
-		"rotated by alex as 12 ", "ended by operator as 12 revoked_by_admin", "sign_in_refused by alex as  limit",
+		"rotated by alex as 12 ", "noticed by system as 12 user_agent_changed 40, score 40: none", "ended by operator as 12 revoked_by_admin", "sign_in_refused by alex as  limit",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
-	if end, err := s.AuditEnd(t.Context()); end != 6 || err != nil {
+	if end, err := s.AuditEnd(t.Context()); end != 7 || err != nil {
 		t.Errorf("end %d, %v", end, err)
 	}
 }

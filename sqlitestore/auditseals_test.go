@@ -49,7 +49,7 @@ func sealedFile(t *testing.T) (*sqlitestore.Store, *audit.Sealer) {
 	for range 4 {
 		r := signIn(t, s, "alex")
 		for _, p := range []session.PlatformID{"12", "13"} {
-			if _, _, err := s.SwitchPlatform(t.Context(), r.ID, p, start); err != nil {
+			if _, _, err := s.SwitchPlatform(t.Context(), r.ID, p, start, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -73,7 +73,7 @@ func BenchmarkSwitchPlatform(b *testing.B) {
 		b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
 			perSecond(b, goroutines, func(int) {
 				platform := session.PlatformID(fmt.Sprint(platforms.Add(1)))
-				if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start); err != nil {
+				if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start, 0); err != nil {
 					b.Error(err)
 				}
 			})
@@ -96,7 +96,7 @@ func BenchmarkAuditedSwitch(b *testing.B) {
 		b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
 			perSecond(b, goroutines, func(int) {
 				platform := session.PlatformID(fmt.Sprint(platforms.Add(1)))
-				if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start); err != nil {
+				if _, _, err := s.SwitchPlatform(b.Context(), ids[rand.N(len(ids))], platform, start, 0); err != nil {
 					b.Error(err)
 				}
 			})

@@ -47,7 +47,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.SwitchPlatform(t.Context(), stored[0].ID, "12", start); err != nil {
+	if _, _, err := s.SwitchPlatform(t.Context(), stored[0].ID, "12", start, 0); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 	allThere()

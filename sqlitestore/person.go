@@ -19,9 +19,9 @@ func (s *Store) EverySession(ctx context.Context, user session.UserID) ([]sessio
 	})
 }
 
-const eraseSessions = `UPDATE sessions SET user_agent = '', ip_address = '', language = '', fingerprint = '', platform_id = '',
+const eraseSessions = `UPDATE sessions SET user_agent = '', ip_address = '', language = '', fingerprint = '', platform_id = '', signals = '',
 	ended_by = iif(ended_by = user_id, '', ended_by) WHERE user_id = ? AND ended_at IS NOT NULL
-	AND (user_agent <> '' OR ip_address <> '' OR language <> '' OR fingerprint <> '' OR platform_id <> '' OR ended_by = user_id)`
+	AND (user_agent <> '' OR ip_address <> '' OR language <> '' OR fingerprint <> '' OR platform_id <> '' OR signals <> '' OR ended_by = user_id)`
 
 // EraseUser empties all that is personal in the user's ended sessions and in the
 // audit, and returns how many of each it found. End the sessions first. An ended

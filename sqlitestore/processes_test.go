@@ -82,7 +82,7 @@ func taskWrite(args []string) {
 			_, err := s.Create(context.Background(), session.Creation{Record: r, Limit: sharedLimit})
 			must(err)
 			for j := range changesEach - 1 {
-				_, _, err := s.SwitchPlatform(context.Background(), r.ID, session.PlatformID(strconv.Itoa(100+j)), start)
+				_, _, err := s.SwitchPlatform(context.Background(), r.ID, session.PlatformID(strconv.Itoa(100+j)), start, 0)
 				if _, ended := session.Ended(err); !ended { // another sign-in may have evicted it
 					must(err)
 				}
@@ -198,7 +198,7 @@ func taskLoad(args []string) {
 				id := created.Record.ID
 				for range rand.N(20) {
 					n++
-					r, _, err := s.SwitchPlatform(context.Background(), id, session.PlatformID(strconv.Itoa(n)), start)
+					r, _, err := s.SwitchPlatform(context.Background(), id, session.PlatformID(strconv.Itoa(n)), start, 0)
 					must(err)
 					acknowledge(r)
 				}

@@ -11,7 +11,7 @@ import (
 // are read with it.
 const columns = `id, user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity,
 	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-	fingerprint, switches_since, switches, ended_from,
+	fingerprint, switches_since, switches, ended_from, signals,
 	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
 
 func scan(r row) session.Record {
@@ -23,8 +23,8 @@ func scan(r row) session.Record {
 		},
 		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
 		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
-		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)),
-		Rev: r.counter(21), Epoch: r.counter(22),
+		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)), Signals: r.text(21),
+		Rev: r.counter(22), Epoch: r.counter(23),
 	}
 	copy(record.EndedFrom[:], r.blob(20))
 	return record
@@ -117,8 +117,8 @@ const (
 	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-		fingerprint, switches_since, switches, ended_from)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+		fingerprint, switches_since, switches, ended_from, signals)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
 )
 
 // Create implements [session.Store]. All that may refuse comes before the first
@@ -159,7 +159,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
 			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
 			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
-			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom))
+			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals)
 		if err != nil {
 			return created, err
 		}
@@ -175,23 +175,27 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 const switchPlatform = `UPDATE sessions SET platform_id = ?2, version = version + 1,
 	switches = iif(switches = 0 OR switches_since <= ?3 - 3600000000, 1, switches + 1),
 	switches_since = iif(switches = 0 OR switches_since <= ?3 - 3600000000, ?3, switches_since)
-	WHERE id = ?1 AND ended_at IS NULL AND platform_id <> ?2 RETURNING ` + columns
+	WHERE id = ?1 AND ended_at IS NULL AND platform_id <> ?2
+	AND (?4 = 0 OR switches < ?4 OR switches_since <= ?3 - 3600000000) RETURNING ` + columns
 
 // SwitchPlatform implements [session.Store].
-func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
+func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
 	var changed bool
 	r, err := write(ctx, s, func(t *tx) (r session.Record, err error) {
-		r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at))
+		r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at), int64(limit))
 		if changed {
 			t.happened("platform_switched", r, string(r.UserID))
 		}
 		if err != nil || changed {
 			return r, err
 		}
-		return t.living(id)
+		if r, err = t.living(id); err == nil && r.PlatformID != platform {
+			err = refuse(&session.SwitchLimitError{RetryAfter: r.SwitchesSince.Add(time.Hour).Sub(at)})
+		}
+		return r, err
 	})
 	if err != nil {
-		return r, false, err
+		return session.Record{}, false, err
 	}
 	return r, changed, nil
 }
@@ -212,12 +216,30 @@ func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secre
 	return s.guarded(ctx, id, "rotated", rotateSecret, id[:], int64(version), secret[:], optionalHash(previous))
 }
 
-// guarded makes a change that holds for one version only.
+const suspectSession = `UPDATE sessions SET signals = ?3, authenticated_at = iif(?4, ?5, authenticated_at), version = version + 1
+	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
+
+// Suspect implements [session.Store].
+func (s *Store) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	line := session.AuditEvent{Action: "noticed", Reason: noticed.Why, By: session.System, Client: noticed.Client}
+	return s.guardedLine(ctx, id, line, suspectSession, id[:], int64(version), noticed.Signals, noticed.StepUp, micros(time.Time{}))
+}
+
+// guarded makes a change of the person's that holds for one version only.
 func (s *Store) guarded(ctx context.Context, id session.ID, action, query string, args ...any) (session.Record, error) {
+	return s.guardedLine(ctx, id, session.AuditEvent{Action: action}, query, args...)
+}
+
+// guardedLine fills in of the line what it does not say.
+func (s *Store) guardedLine(ctx context.Context, id session.ID, line session.AuditEvent, query string, args ...any) (session.Record, error) {
 	return write(ctx, s, func(t *tx) (session.Record, error) {
 		r, changed, err := t.change(query, args...)
 		if changed {
-			t.happened(action, r, string(r.UserID))
+			line.User, line.Session, line.Platform = r.UserID, r.ID, r.PlatformID
+			if line.By == "" {
+				line.By, line.Client = string(r.UserID), r.Client
+			}
+			t.note(line)
 		}
 		if err != nil || changed {
 			return r, err

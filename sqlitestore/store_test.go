@@ -97,7 +97,7 @@ func TestLesson25_ParallelChangesOfOneSessionAreAllThere(t *testing.T) {
 		var err error
 		switch i % 3 {
 		case 0:
-			_, _, err = s.SwitchPlatform(t.Context(), r.ID, session.PlatformID(strconv.Itoa(i)), at)
+			_, _, err = s.SwitchPlatform(t.Context(), r.ID, session.PlatformID(strconv.Itoa(i)), at, 0)
 		case 1:
 			err = s.Touch(t.Context(), []session.Activity{{ID: r.ID, At: at}})
 		case 2:
@@ -187,7 +187,7 @@ func TestLesson38_WhatHasEndedHasEndedAfterARestart(t *testing.T) {
 	if err != nil || !r.EndedAt.IsZero() {
 		t.Errorf("the session that lives: %+v, %v", r, err)
 	}
-	_, _, err = s.SwitchPlatform(t.Context(), ended.ID, "12", start)
+	_, _, err = s.SwitchPlatform(t.Context(), ended.ID, "12", start, 0)
 	if reason, _ := session.Ended(err); reason != session.RevokedByAdmin {
 		t.Errorf("the session that ended: %v", err)
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,11 +16,11 @@ var byHandle = []struct {
 	change func(s subject, r session.Record) (session.Record, error)
 }{
 	{"SwitchPlatform", func(s subject, r session.Record) (session.Record, error) {
-		r, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", after(1))
+		r, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", after(1), 0)
 		return r, err
 	}},
 	{"SwitchPlatform to the active one", func(s subject, r session.Record) (session.Record, error) {
-		r, _, err := s.SwitchPlatform(s.ctx(), r.ID, r.PlatformID, after(1))
+		r, _, err := s.SwitchPlatform(s.ctx(), r.ID, r.PlatformID, after(1), 0)
 		return r, err
 	}},
 	{"Refresh", func(s subject, r session.Record) (session.Record, error) {
@@ -27,6 +28,12 @@ var byHandle = []struct {
 	}},
 	{"Refresh of another version", func(s subject, r session.Record) (session.Record, error) {
 		return s.Refresh(s.ctx(), r.ID, r.Version+7, after(1))
+	}},
+	{"Suspect", func(s subject, r session.Record) (session.Record, error) {
+		return s.Suspect(s.ctx(), r.ID, r.Version, session.Suspicion{Signals: "network_changed=1", StepUp: true, Why: "why"})
+	}},
+	{"Suspect of another version", func(s subject, r session.Record) (session.Record, error) {
+		return s.Suspect(s.ctx(), r.ID, r.Version+7, session.Suspicion{Signals: "network_changed=1"})
 	}},
 	{"Rotate", func(s subject, r session.Record) (session.Record, error) {
 		return s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret)
@@ -55,7 +62,7 @@ var switchPlatform = []promise{
 		r := s.signIn(alex, 0)
 		want := r
 		want.PlatformID, want.Version, want.SwitchesSince, want.Switches = "12", 2, after(5), 1
-		got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, "12", after(5))
+		got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, "12", after(5), 0)
 		if err != nil || !changed {
 			t.Fatalf("changed %v, %v", changed, err)
 		}
@@ -65,7 +72,7 @@ var switchPlatform = []promise{
 	{"to the active one changes nothing", func(t *testing.T, s subject) {
 		r := s.signIn(alex, 0)
 		s.unchanged([]session.Record{r}, func() {
-			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, r.PlatformID, after(5))
+			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, r.PlatformID, after(5), 0)
 			if err != nil || changed {
 				t.Errorf("changed %v, %v", changed, err)
 			}
@@ -87,10 +94,52 @@ var switchPlatform = []promise{
 			{hour.Add(time.Hour - time.Microsecond), hour, 2},
 			{hour.Add(5 * time.Hour), hour.Add(5 * time.Hour), 1},
 		} {
-			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'a' + byte(i)}), step.at)
+			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'a' + byte(i)}), step.at, 0)
 			if err != nil || !changed || got.SwitchesSince != step.since || got.Switches != step.switches {
 				t.Errorf("at %v: %d since %v, want %d since %v; %v, %v", step.at, got.Switches, got.SwitchesSince, step.switches, step.since, changed, err)
 			}
+		}
+	}},
+	{"refuses what is beyond the limit of the hour with a SwitchLimitError, and changes nothing", func(t *testing.T, s subject) {
+		r := s.signIn(alex, 0)
+		to := func(platform session.PlatformID, at time.Time) (bool, error) {
+			_, changed, err := s.SwitchPlatform(s.ctx(), r.ID, platform, at, 2)
+			return changed, err
+		}
+		for i, platform := range []session.PlatformID{"12", "13"} {
+			if changed, err := to(platform, after(i)); !changed || err != nil {
+				t.Errorf("switch %d: %v, %v", i+1, changed, err)
+			}
+		}
+		s.unchanged([]session.Record{s.get(r.ID)}, func() {
+			_, err := to("14", after(600))
+			var limited *session.SwitchLimitError
+			if !errors.As(err, &limited) || limited.RetryAfter != 50*time.Minute {
+				t.Errorf("beyond it: %v", err)
+			}
+			if changed, err := to("13", after(600)); changed || err != nil {
+				t.Errorf("to the active one, which is none: %v, %v", changed, err)
+			}
+		})
+		if changed, err := to("14", base.Add(time.Hour)); !changed || err != nil {
+			t.Errorf("in the next hour: %v, %v", changed, err)
+		}
+	}},
+	{"at once never passes the limit of the hour", func(t *testing.T, s subject) {
+		r := s.signIn(alex, 0)
+		var done atomic.Int32
+		together(32, func(i int) {
+			_, changed, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'A' + byte(i)}), after(i), 7)
+			var limited *session.SwitchLimitError
+			if err != nil && !errors.As(err, &limited) {
+				t.Errorf("SwitchPlatform: %v", err)
+			}
+			if changed {
+				done.Add(1)
+			}
+		})
+		if got := s.get(r.ID); done.Load() != 7 || got.Switches != 7 {
+			t.Errorf("%d switches happened, %d are counted", done.Load(), got.Switches)
 		}
 	}},
 	{"of switches at once the last commit wins and none is lost", func(t *testing.T, s subject) {
@@ -100,7 +149,7 @@ var switchPlatform = []promise{
 		together(n, func(i int) {
 			var changed bool
 			var err error
-			returned[i], changed, err = s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'A' + byte(i)}), after(i))
+			returned[i], changed, err = s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'A' + byte(i)}), after(i), 0)
 			if err != nil || !changed || returned[i].PlatformID != session.PlatformID([]byte{'A' + byte(i)}) {
 				t.Errorf("%+v, %v, %v", returned[i], changed, err)
 			}
@@ -144,6 +193,35 @@ var refresh = []promise{
 	}},
 }
 
+var suspect = []promise{
+	{"keeps what was noticed and raises the version", func(t *testing.T, s subject) {
+		want := s.signIn(alex, 0)
+		got, err := s.Suspect(s.ctx(), want.ID, 1, session.Suspicion{Signals: "network_changed=1736589600", Why: "score 10: none"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Signals, want.Version = "network_changed=1736589600", 2
+		same(t, "returned", got, want)
+		same(t, "read", s.get(want.ID), want)
+	}},
+	{"zeroes AuthenticatedAt for a step-up alone", func(t *testing.T, s subject) {
+		want := s.signIn(alex, 0)
+		got, err := s.Suspect(s.ctx(), want.ID, 1, session.Suspicion{Signals: "two_places=1", StepUp: true, Why: "score 80: step_up"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Signals, want.AuthenticatedAt, want.Version = "two_places=1", time.Time{}, 2
+		same(t, "returned", got, want)
+		same(t, "read", s.get(want.ID), want)
+	}},
+	{"refuses another version with ErrConflict", func(t *testing.T, s subject) {
+		refusesOtherVersions(s, func(r session.Record, version uint64) error {
+			_, err := s.Suspect(s.ctx(), r.ID, version, session.Suspicion{Signals: "two_places=1"})
+			return err
+		})
+	}},
+}
+
 var rotate = []promise{
 	{"sets Secret, Previous and a zero FirstUsed and raises the version", func(t *testing.T, s subject) {
 		want := NewRecord(alex, base)
@@ -178,7 +256,7 @@ var rotate = []promise{
 
 func refusesOtherVersions(s subject, change func(r session.Record, version uint64) error) {
 	r := s.signIn(alex, 0)
-	r, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", base)
+	r, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", base, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}

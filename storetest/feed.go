@@ -48,7 +48,7 @@ var changes = []promise{
 			return session.Change{User: r.UserID, Rev: rev, Session: r.ID, Version: version}
 		}
 		wantChanges("a switch", func() {
-			_, _, err := s.SwitchPlatform(s.ctx(), a.ID, "12", base)
+			_, _, err := s.SwitchPlatform(s.ctx(), a.ID, "12", base, 0)
 			must(a, err)
 		}, change(a, 2))
 		wantChanges("a refresh", func() { must(s.Refresh(s.ctx(), a.ID, 2, base)) }, change(a, 3))
@@ -92,7 +92,7 @@ var changes = []promise{
 		for i := range 6 {
 			// cursors[i] is from before version i+1, the last one from after all.
 			cursors = append(cursors, s.read(cursors[len(cursors)-1]).Next)
-			if _, _, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'a' + byte(i)}), base); err != nil {
+			if _, _, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID([]byte{'a' + byte(i)}), base, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -126,7 +126,7 @@ var changes = []promise{
 	{"tell the store's epoch, and every record does", func(t *testing.T, s subject) {
 		want := s.read(0).Epoch
 		r := s.signIn(alex, 0)
-		switched, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", base)
+		switched, _, err := s.SwitchPlatform(s.ctx(), r.ID, "12", base, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ var changes = []promise{
 		f := follow(s)
 		together(writers, func(i int) {
 			for n := range each {
-				r, _, err := s.SwitchPlatform(s.ctx(), records[i].ID, session.PlatformID(fmt.Sprint(n)), after(n))
+				r, _, err := s.SwitchPlatform(s.ctx(), records[i].ID, session.PlatformID(fmt.Sprint(n)), after(n), 0)
 				if err != nil {
 					t.Errorf("SwitchPlatform: %v", err)
 					return

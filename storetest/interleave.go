@@ -240,7 +240,7 @@ func (w *world) do(o op) result {
 			}
 		}
 	case doSwitch:
-		r, changed, err := w.SwitchPlatform(ctx, o.id, o.platform(), o.at)
+		r, changed, err := w.SwitchPlatform(ctx, o.id, o.platform(), o.at, 0)
 		if one(r, err); err == nil && !changed {
 			w.t.Errorf("a switch to a platform of its own changed nothing")
 		}

@@ -50,12 +50,16 @@ func (n *nodes) Create(ctx context.Context, c session.Creation) (session.Created
 	return n.next().Create(ctx, c)
 }
 
-func (n *nodes) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
-	return n.next().SwitchPlatform(ctx, id, platform, at)
+func (n *nodes) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
+	return n.next().SwitchPlatform(ctx, id, platform, at, limit)
 }
 
 func (n *nodes) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (session.Record, error) {
 	return n.next().Refresh(ctx, id, version, at)
+}
+
+func (n *nodes) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	return n.next().Suspect(ctx, id, version, noticed)
 }
 
 func (n *nodes) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {

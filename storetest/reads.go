@@ -171,10 +171,10 @@ var text = []promise{
 			r.PlatformID = platform
 			s.create(session.Creation{Record: r, Limit: 1})
 			other := session.PlatformID("other")
-			if _, changed, err := s.SwitchPlatform(s.ctx(), r.ID, other, base); err != nil || !changed {
+			if _, changed, err := s.SwitchPlatform(s.ctx(), r.ID, other, base, 0); err != nil || !changed {
 				t.Errorf("switch of %q: %v, %v", id, changed, err)
 			}
-			if got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, platform, base); err != nil || !changed || got.PlatformID != platform {
+			if got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, platform, base, 0); err != nil || !changed || got.PlatformID != platform {
 				t.Errorf("switch to %q: %q, %v, %v", platform, got.PlatformID, changed, err)
 			}
 		}
@@ -207,7 +207,7 @@ var text = []promise{
 		r.PlatformID = session.PlatformID(oddIDs[0])
 		s.create(session.Creation{Record: r})
 		for _, id := range oddIDs[1:] {
-			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID(id), base)
+			got, changed, err := s.SwitchPlatform(s.ctx(), r.ID, session.PlatformID(id), base, 0)
 			if err != nil || !changed || got.PlatformID != session.PlatformID(id) || s.get(r.ID).PlatformID != got.PlatformID {
 				t.Errorf("to %q: %q, %v, %v", id, got.PlatformID, changed, err)
 			}

@@ -59,6 +59,7 @@ var contract = []struct {
 	{"SwitchPlatform", switchPlatform},
 	{"Refresh", refresh},
 	{"Rotate", rotate},
+	{"Suspect", suspect},
 	{"ConfirmSecret", confirmSecret},
 	{"Touch", touch},
 	{"End", end},

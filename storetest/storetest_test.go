@@ -145,8 +145,8 @@ func (s zeroCursor) Changes(ctx context.Context, after uint64) (session.Feed, er
 
 type revives struct{ session.Store }
 
-func (s revives) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time) (session.Record, bool, error) {
-	r, changed, err := s.Store.SwitchPlatform(ctx, id, platform, at)
+func (s revives) SwitchPlatform(ctx context.Context, id session.ID, platform session.PlatformID, at time.Time, limit int) (session.Record, bool, error) {
+	r, changed, err := s.Store.SwitchPlatform(ctx, id, platform, at, limit)
 	if _, ended := session.Ended(err); ended {
 		r, err = s.Store.Get(ctx, id)
 		r.EndedAt, r.EndReason, r.EndedBy, r.EndedFrom = time.Time{}, "", "", session.ID{}

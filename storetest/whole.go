@@ -31,7 +31,7 @@ func calls(r session.Record) []call {
 		{"SignInEpoch", false, func(ctx context.Context, s session.Store) error { _, err := s.SignInEpoch(ctx, user); return err }},
 		{"Changes", false, func(ctx context.Context, s session.Store) error { _, err := s.Changes(ctx, 0); return err }},
 		{"SwitchPlatform", true, func(ctx context.Context, s session.Store) error {
-			_, _, err := s.SwitchPlatform(ctx, r.ID, "12", at)
+			_, _, err := s.SwitchPlatform(ctx, r.ID, "12", at, 0)
 			return err
 		}},
 		{"Refresh", true, func(ctx context.Context, s session.Store) error {
@@ -40,6 +40,10 @@ func calls(r session.Record) []call {
 		}},
 		{"Rotate", true, func(ctx context.Context, s session.Store) error {
 			_, err := s.Rotate(ctx, r.ID, r.Version, secret(2), r.Secret)
+			return err
+		}},
+		{"Suspect", true, func(ctx context.Context, s session.Store) error {
+			_, err := s.Suspect(ctx, r.ID, r.Version, session.Suspicion{Signals: "network_changed=1", StepUp: true})
 			return err
 		}},
 		{"ConfirmSecret", true, func(ctx context.Context, s session.Store) error {
@@ -125,7 +129,7 @@ var everyMethod = []promise{
 			if got, err := s.Get(s.ctx(), c.Record.ID); err != nil || got != c.Record {
 				t.Errorf("after Create: %+v, %v", got, err)
 			}
-			switched, _, err := s.SwitchPlatform(s.ctx(), c.Record.ID, "12", after(1))
+			switched, _, err := s.SwitchPlatform(s.ctx(), c.Record.ID, "12", after(1), 0)
 			if err != nil {
 				t.Errorf("SwitchPlatform: %v", err)
 			}
@@ -208,7 +212,7 @@ var everyMethod = []promise{
 					return append(c.Ended, c.Record), err
 				})
 				hasty(func(ctx context.Context) ([]session.Record, error) {
-					r, _, err := s.SwitchPlatform(ctx, r.ID, "12", after(n))
+					r, _, err := s.SwitchPlatform(ctx, r.ID, "12", after(n), 0)
 					return []session.Record{r}, err
 				})
 				hasty(func(ctx context.Context) ([]session.Record, error) {

@@ -15,6 +15,7 @@ import (
 
 	session "github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // No committed file knows the machine it was written on.
@@ -242,6 +243,32 @@ func TestReadmePresetTable(t *testing.T) {
 		return
 	}
 	t.Error("there is no setting security.preset")
+}
+
+// The tables of signals and answers are the policy's.
+func TestOperationsSuspicionTable(t *testing.T) {
+	var documented, want []string
+	for _, row := range tables(read(t, "docs/operations.md")) {
+		switch row.heading[0] {
+		case "signal":
+			documented = append(documented, strings.Trim(row.cells[0], "`")+" "+row.cells[1])
+		case "from a score of":
+			documented = append(documented, row.cells[0]+" "+row.cells[1])
+		}
+	}
+	for _, s := range suspicion.Signals() {
+		want = append(want, fmt.Sprintf("%s %d", s, s.Weight()))
+	}
+	for answer, from := range map[suspicion.Answer]string{
+		suspicion.Note: fmt.Sprint(suspicion.DefaultNoteScore), suspicion.StepUp: fmt.Sprint(suspicion.DefaultStepUpScore), suspicion.End: "never",
+	} {
+		want = append(want, fmt.Sprintf("`SESSION_SUSPICION_%s_SCORE`, %s `%s`", strings.ToUpper(answer.String()), from, answer))
+	}
+	slices.Sort(documented)
+	slices.Sort(want)
+	if !slices.Equal(documented, want) {
+		t.Errorf("docs/operations.md has\n%q, the policy is\n%q", documented, want)
+	}
 }
 
 var flagTable = regexp.MustCompile(`(?m)^\| Flag \|.*\n\|---.*\n((?:\|.*\n)+)`)

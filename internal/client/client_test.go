@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vedfolnir/session/internal/client"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -40,13 +41,13 @@ func TestChangesAreNamedAndNoNewsIsNone(t *testing.T) {
 	for name, test := range map[string]struct {
 		is   client.Info
 		keys [][]byte
-		want []string
+		want []suspicion.Signal
 	}{
 		"the same":           {was, [][]byte{key}, nil},
 		"an update":          {client.Info{UserAgent: strings.ReplaceAll(firefox, "145", "146"), IPAddress: "192.0.2.200", Language: "EN-gb"}, [][]byte{key}, nil},
-		"another program":    {client.Info{UserAgent: "curl/8", IPAddress: was.IPAddress, Language: was.Language}, [][]byte{key}, []string{"user_agent_changed"}},
-		"another network":    {client.Info{UserAgent: firefox, IPAddress: "2001:db8::1", Language: was.Language}, [][]byte{key}, []string{"network_changed"}},
-		"everything":         {client.Info{}, [][]byte{other, key}, []string{"user_agent_changed", "language_changed", "network_changed"}},
+		"another program":    {client.Info{UserAgent: "curl/8", IPAddress: was.IPAddress, Language: was.Language}, [][]byte{key}, []suspicion.Signal{suspicion.UserAgentChanged, suspicion.PlatformChanged}},
+		"another network":    {client.Info{UserAgent: firefox, IPAddress: "2001:db8::1", Language: was.Language}, [][]byte{key}, []suspicion.Signal{suspicion.NetworkChanged}},
+		"everything":         {client.Info{}, [][]byte{other, key}, []suspicion.Signal{suspicion.UserAgentChanged, suspicion.PlatformChanged, suspicion.LanguageChanged, suspicion.NetworkChanged}},
 		"the key is unknown": {client.Info{}, [][]byte{other}, nil},
 	} {
 		if got := test.is.Changes(kept, test.keys); !slices.Equal(got, test.want) {

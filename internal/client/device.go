@@ -1,13 +1,9 @@
 package client
 
-import "strings"
-
-// agentFamily leaves the version out: browsers update themselves while a session
-// lives.
-func agentFamily(userAgent string) string {
-	browser, platform := describeAgent(userAgent)
-	return browser + " " + platform
-}
+import (
+	"strconv"
+	"strings"
+)
 
 // Device describes a user agent for a person: "Firefox on Linux".
 func Device(userAgent string) string {
@@ -60,4 +56,30 @@ func describeAgent(userAgent string) (browser, platform string) {
 		}
 	}
 	return browser, platform
+}
+
+// OlderThan reports whether the same browser was newer before: browsers update
+// themselves, and go back by another installation only.
+func (c Info) OlderThan(before string) bool {
+	was, is := majorVersion(before), majorVersion(c.UserAgent)
+	a, _ := describeAgent(before)
+	b, _ := describeAgent(c.UserAgent)
+	return a == b && is > 0 && is < was
+}
+
+// majorVersion of the browser; 0: it says none.
+func majorVersion(userAgent string) int {
+	for _, name := range [...]string{"Edg/", "EdgA/", "EdgiOS/", "OPR/", "Vivaldi/", "SamsungBrowser/", "Firefox/", "FxiOS/", "CriOS/", "Chrome/", "Version/", "curl/"} {
+		_, version, found := strings.Cut(userAgent, name)
+		if !found {
+			continue
+		}
+		end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 0 {
+			end = len(version)
+		}
+		n, _ := strconv.Atoi(version[:end]) // 0, if it is none
+		return n
+	}
+	return 0
 }

@@ -6,19 +6,23 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"strings"
+
+	"github.com/vedfolnir/session/suspicion"
 )
 
-// The parts of a fingerprint, and the signals that name a difference.
-var signalNames = [...]string{"user_agent_changed", "language_changed", "network_changed"}
+// The parts of a fingerprint, by the signals that name a difference.
+var parts = [...]suspicion.Signal{suspicion.UserAgentChanged, suspicion.PlatformChanged, suspicion.LanguageChanged, suspicion.NetworkChanged}
 
-// Fingerprint is "key.agent.language.network", each a truncated keyed hash: it
-// tells whether a client changed, and not what it is.
+// Fingerprint is "key.browser.platform.language.network", each a truncated keyed
+// hash: it tells whether a client changed, and not what it is. The version is left
+// out: browsers update themselves while a session lives.
 func (c Info) Fingerprint(key []byte) string {
 	var b strings.Builder
 	b.WriteString(keyedHash(key, "key", ""))
-	for i, part := range [...]string{agentFamily(c.UserAgent), firstLanguage(c.Language), networkPrefix(c.IPAddress)} {
+	browser, platform := describeAgent(c.UserAgent)
+	for i, part := range [...]string{browser, platform, firstLanguage(c.Language), c.Network()} {
 		b.WriteByte('.')
-		b.WriteString(keyedHash(key, signalNames[i], part))
+		b.WriteString(keyedHash(key, parts[i].String(), part))
 	}
 	return b.String()
 }
@@ -29,17 +33,17 @@ func keyedHash(key []byte, kind, value string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// Changes names what differs from the client whose fingerprint was kept:
-// "user_agent_changed", "language_changed", "network_changed". One that was made
-// with a key that is no longer known cannot be compared: nothing is said then.
-func (c Info) Changes(kept string, keys [][]byte) (signals []string) {
+// Changes names what differs from the client whose fingerprint was kept. One that
+// was made with a key that is no longer known, or by a version that compared other
+// things, cannot be compared: nothing is said then.
+func (c Info) Changes(kept string, keys [][]byte) (signals []suspicion.Signal) {
 	was := strings.Split(kept, ".")
 	for _, key := range keys {
 		is := strings.Split(c.Fingerprint(key), ".")
 		if len(was) != len(is) || was[0] != is[0] {
 			continue
 		}
-		for i, signal := range signalNames {
+		for i, signal := range parts {
 			if was[i+1] != is[i+1] {
 				signals = append(signals, signal)
 			}
@@ -55,10 +59,10 @@ func firstLanguage(header string) string {
 	return strings.ToLower(strings.TrimSpace(tag))
 }
 
-// networkPrefix is the /24 of an IPv4 address and the /48 of an IPv6 one: a new
-// address in the same network is no news.
-func networkPrefix(address string) string {
-	a, err := netip.ParseAddr(address)
+// Network is the /24 of an IPv4 address and the /48 of an IPv6 one: a new address in
+// the same network is no news. Empty: it is not known.
+func (c Info) Network() string {
+	a, err := netip.ParseAddr(c.IPAddress)
 	if err != nil {
 		return ""
 	}

@@ -96,3 +96,11 @@ func ParseToken(s string) (id [16]byte, secret [32]byte, err error) {
 	}
 	return id, secret, nil
 }
+
+// TextOrNone is the handle's text; empty for the zero one, which names nothing.
+func TextOrNone(id [16]byte) string {
+	if id == [16]byte{} {
+		return ""
+	}
+	return string(Append(nil, id))
+}

@@ -35,7 +35,8 @@ type Session struct {
 	Created, Renewed, Authenticated, Activity time.Time
 
 	Tokens rotation.Tokens
-	Ended  bool // it is to be forgotten
+	Client uint64 // a digest of the one that signed in, or was looked at last
+	Ended  bool   // it is to be forgotten
 }
 
 // Change is what the store says has changed.
@@ -166,6 +167,9 @@ func (m *Memory[R, P]) ForgetAll() {
 
 // Touched takes in later activity of a session, which raises no version.
 func (m *Memory[R, P]) Touched(id [16]byte, at time.Time) { m.snapshots.touched(id, at) }
+
+// Looked takes in the digest of the client that was looked at last.
+func (m *Memory[R, P]) Looked(id [16]byte, client uint64) { m.snapshots.looked(id, client) }
 
 // Len is how many sessions are remembered.
 func (m *Memory[R, P]) Len() int { return m.snapshots.size() }

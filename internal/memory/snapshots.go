@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type shard[P Profile] struct {
 type snapshot struct {
 	secret, previous                                     [32]byte
 	created, renewed, authenticated, activity, firstUsed int64 // Unix microseconds; 0: zero
-	version                                              uint64
+	version, client                                      uint64
 	user, platform                                       uint32 // index into users, and into the user's platforms
 }
 
@@ -62,6 +63,7 @@ func (c *snapshots[P]) get(id [16]byte, into *Session) (profile P, ok bool) {
 		Created: fromMicros(snap.created), Renewed: fromMicros(snap.renewed),
 		Authenticated: fromMicros(snap.authenticated), Activity: fromMicros(snap.activity),
 		Tokens: rotation.Tokens{Current: snap.secret, Previous: snap.previous, FirstUsed: fromMicros(snap.firstUsed)},
+		Client: snap.client,
 	}
 	return user.profile, true
 }
@@ -159,6 +161,16 @@ func (c *snapshots[P]) touched(id [16]byte, at time.Time) {
 	}
 }
 
+func (c *snapshots[P]) looked(id [16]byte, client uint64) {
+	s := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if snap, ok := s.sessions[id]; ok {
+		snap.client = client
+		s.sessions[id] = snap
+	}
+}
+
 func (c *snapshots[P]) size() (n int) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -193,7 +205,7 @@ func (s *shard[P]) put(r Session) {
 		secret: r.Tokens.Current, previous: r.Tokens.Previous, firstUsed: toMicros(r.Tokens.FirstUsed),
 		created: toMicros(r.Created), renewed: toMicros(r.Renewed), authenticated: toMicros(r.Authenticated),
 		activity: max(toMicros(r.Activity), s.sessions[r.ID].activity),
-		version:  r.Version, user: slot, platform: user.platform(r.Platform),
+		version:  r.Version, client: cmp.Or(s.sessions[r.ID].client, r.Client), user: slot, platform: user.platform(r.Platform),
 	}
 }
 

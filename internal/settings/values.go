@@ -76,7 +76,9 @@ func (v count) parse(text string) string {
 	case err != nil:
 		return "give a whole number"
 	case n == 0 && v.orNone:
-		n = -1
+		if v.standard != 0 {
+			n = -1
+		}
 	case n <= 0:
 		return "give more than 0"
 	}

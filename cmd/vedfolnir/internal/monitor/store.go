@@ -28,7 +28,8 @@ type timed struct {
 func (t timed) observe(operation string, start time.Time, err error) {
 	t.m.operations.WithLabelValues(operation).Observe(time.Since(start).Seconds())
 	_, ended := session.Ended(err)
-	if err != nil && !ended && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict) &&
+	var limited *session.SwitchLimitError
+	if err != nil && !ended && !errors.As(err, &limited) && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict) &&
 		!errors.Is(err, session.ErrLimit) && !errors.Is(err, context.Canceled) {
 		t.m.failures.WithLabelValues(operation).Inc()
 	}
@@ -59,9 +60,9 @@ func (t timed) Create(ctx context.Context, c session.Creation) (r session.Create
 	return t.store.Create(ctx, c)
 }
 
-func (t timed) SwitchPlatform(ctx context.Context, id session.ID, p session.PlatformID, at time.Time) (r session.Record, changed bool, err error) {
+func (t timed) SwitchPlatform(ctx context.Context, id session.ID, p session.PlatformID, at time.Time, limit int) (r session.Record, changed bool, err error) {
 	defer func(start time.Time) { t.observe("switch_platform", start, err) }(time.Now())
-	return t.store.SwitchPlatform(ctx, id, p, at)
+	return t.store.SwitchPlatform(ctx, id, p, at, limit)
 }
 
 func (t timed) Refresh(ctx context.Context, id session.ID, version uint64, at time.Time) (r session.Record, err error) {
@@ -77,6 +78,11 @@ func (t timed) Rotate(ctx context.Context, id session.ID, version uint64, secret
 func (t timed) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (r session.Record, err error) {
 	defer func(start time.Time) { t.observe("confirm_secret", start, err) }(time.Now())
 	return t.store.ConfirmSecret(ctx, id, secret, at)
+}
+
+func (t timed) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (r session.Record, err error) {
+	defer func(start time.Time) { t.observe("suspect", start, err) }(time.Now())
+	return t.store.Suspect(ctx, id, version, noticed)
 }
 
 func (t timed) Touch(ctx context.Context, a []session.Activity) (err error) {

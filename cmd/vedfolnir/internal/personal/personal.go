@@ -54,12 +54,13 @@ type Session struct {
 	Language        string             `json:"language"`
 	CreatedAt       time.Time          `json:"created_at"`
 	RenewedAt       time.Time          `json:"renewed_at"`
-	AuthenticatedAt time.Time          `json:"authenticated_at"`
+	AuthenticatedAt *time.Time         `json:"authenticated_at"` // null: to be proved anew
 	LastActivity    time.Time          `json:"last_activity"`
 	EndedAt         *time.Time         `json:"ended_at"` // null while it lives
 	EndReason       session.Reason     `json:"end_reason"`
 	EndedBy         string             `json:"ended_by"`
 	EndedFrom       *session.ID        `json:"ended_from"` // their session that did it; null: none
+	Signals         string             `json:"signals"`    // what was noticed, and when
 }
 
 func optional(t time.Time) *time.Time {
@@ -98,7 +99,7 @@ func Gather(ctx context.Context, people *directory.Directory, store database.Sto
 	for _, r := range sessions {
 		d.Sessions = append(d.Sessions, Session{
 			r.ID, r.PlatformID, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language, r.CreatedAt, r.RenewedAt,
-			r.AuthenticatedAt, r.LastActivity, optional(r.EndedAt), r.EndReason, by(r.EndedBy, id), handle(r.EndedFrom),
+			optional(r.AuthenticatedAt), r.LastActivity, optional(r.EndedAt), r.EndReason, by(r.EndedBy, id), handle(r.EndedFrom), r.Signals,
 		})
 	}
 	for l, err := range store.SearchAudit(ctx, audit.Filter{User: id}) {

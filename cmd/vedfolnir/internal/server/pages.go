@@ -3,12 +3,14 @@ package server
 import (
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/sessionhttp"
+	"github.com/vedfolnir/session/suspicion"
 )
 
 // notices are what a page may say after a form was done. The address names one of
@@ -91,9 +93,20 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 		page.Devices = append(page.Devices, ui.Device{
 			ID: s.ID.String(), Name: device, Mobile: mobile(device), Address: s.Client.IPAddress, Platform: names[s.PlatformID],
 			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,
+			Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
 		})
 	}
 	a.sent(r, a.pages.Home(w, page))
+}
+
+// words say what was noticed about a session to the person whose it is.
+func words(v suspicion.Verdict) (said []string) {
+	for _, s := range suspicion.Signals() {
+		if slices.Contains(v.Signals, s.String()) {
+			said = append(said, s.Words())
+		}
+	}
+	return said
 }
 
 func mobile(device string) bool {

@@ -81,6 +81,34 @@ func TestTheSignInPageSaysWhyTheSessionEnded(t *testing.T) {
 	phone.sees("You signed in on Safari on iPhone today at ", "and this session made way.")
 }
 
+// The person's page, the API and the audit say the same of a session that another
+// browser uses too.
+func TestWhatWasNoticedIsSaidAlikeEverywhere(t *testing.T) {
+	s := demo(t)
+	desk, phone := s.browser(t), s.browser(t)
+	desk.agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+	desk.signIn("alex")
+	if strings.Contains(desk.page.body, "noticed") {
+		t.Errorf("of a session of which nothing was noticed:\n%s", desk.page.body)
+	}
+	phone.signIn("alex")
+	desk.do("GET", "/api/session_state", nil, "User-Agent", "curl/8.5.0") // with the desk's cookie
+	const explained = "user_agent_changed 40, platform_changed 25, score 65: note"
+	for name, b := range map[string]*browser{"desk": desk, "phone": phone} {
+		b.open("/")
+		b.sees("Is this you?", "It is used by another browser than the one that signed in.", "It is used on another kind of device than the one that signed in.")
+		if n := strings.Count(b.page.body, "Is this you?"); n != 1 {
+			t.Errorf("%s: %d sessions are suspicious", name, n)
+		}
+	}
+	if p := desk.do("GET", "/api/session/security", nil); !strings.Contains(p.body, `"explanation":"`+explained+`"`) || !strings.Contains(p.body, `"is_suspicious":true`) {
+		t.Errorf("the API: %s", p.body)
+	}
+	if lines := s.told(t, "noticed"); len(lines) != 1 || lines[0].Reason != explained || lines[0].Client.UserAgent != "curl/8.5.0" {
+		t.Errorf("the audit: %+v", lines)
+	}
+}
+
 func TestOneClickSignsInAsAnyDemoPerson(t *testing.T) {
 	s := demo(t)
 	for _, p := range directory.DemoPeople {

@@ -70,6 +70,9 @@ type Device struct {
 	SignedIn Moment
 	Active   Moment
 	Current  bool
+
+	Suspicious bool
+	Noticed    []string // what is remarkable about it, in sentences
 }
 
 // Others counts the sessions that are not this one.
