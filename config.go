@@ -53,7 +53,8 @@ type Config struct {
 	// Bus wakes other managers on the same store. Default none: they notice
 	// within a quarter of the lease.
 	Bus Bus
-	// Now is the clock that deadlines are held against. Default time.Now.
+	// Now is this node's clock. Deadlines are held against it, or against the time of
+	// a store that tells one, and then it says what has passed since. Default time.Now.
 	Now func() time.Time
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/vedfolnir/session/internal/keyring"
 	"github.com/vedfolnir/session/internal/memory"
 	"github.com/vedfolnir/session/internal/noticing"
+	"github.com/vedfolnir/session/internal/storeclock"
 	"github.com/vedfolnir/session/internal/wake"
 )
 
@@ -37,6 +38,8 @@ type Manager struct {
 	marks     [][]byte // keys of fingerprints, the first in use; none: none are taken
 	eye       *noticing.Eye
 
+	clock    *storeclock.Clock
+	jumped   bool // the store's time has, as was reported
 	memory   *memory.Memory[Record, *profile]
 	feed     wake.Bell // rung when the store's feed has grown
 	cursor   uint64    // in the feed
@@ -76,7 +79,8 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	}
 	m := &Manager{
 		config: config, policy: config.policy(), store: store, directory: directory,
-		keys: keys, feed: wake.NewBell(), tellBus: func() {}, leaveBus: func() {},
+		clock: storeclock.New(config.Now),
+		keys:  keys, feed: wake.NewBell(), tellBus: func() {}, leaveBus: func() {},
 		activity: background.Gather(store.Touch, func(id ID, at time.Time) Activity { return Activity{id, at} }),
 	}
 	if !config.Security.NoFingerprinting {
@@ -121,8 +125,9 @@ func (m *Manager) shutDown() error {
 // Config returns the settings in force, every default filled in.
 func (m *Manager) Config() Config { return m.config }
 
-// Now is the manager's clock, in UTC with microseconds.
-func (m *Manager) Now() time.Time { return m.config.Now().UTC().Truncate(time.Microsecond) }
+// Now is the time that deadlines are held against, in UTC with microseconds: the
+// store's, if it tells one, else that of this node's clock.
+func (m *Manager) Now() time.Time { return m.clock.Now().UTC().Truncate(time.Microsecond) }
 
 // Policy returns the clocks in force.
 func (m *Manager) Policy() Policy { return m.policy }
@@ -164,13 +169,25 @@ func (m *Manager) follow() {
 	})
 }
 
+// sawTime sets the clock by the store's.
+func (m *Manager) sawTime(store, sent time.Time) {
+	jump := m.clock.Heard(store, sent, m.clock.Local())
+	if jump != 0 && !m.jumped {
+		m.config.Logger.Warn("session: the store's clock has jumped; it is followed slowly, so that nobody is signed out by it. Set the clocks of the database's servers by NTP", "by", jump.String())
+	}
+	m.jumped = jump != 0
+}
+
 // readFeed takes in what changed, and only then renews the lease, counted from
 // before the read was sent.
 func (m *Manager) readFeed(ctx context.Context) error {
-	start := time.Now()
+	start, sent := time.Now(), m.clock.Local()
 	feed, err := m.store.Changes(ctx, m.cursor)
 	if err != nil {
 		return err
+	}
+	if !feed.Now.IsZero() {
+		m.sawTime(feed.Now, sent)
 	}
 	if m.cursor == 0 || feed.Gap {
 		m.memory.ForgetAll()

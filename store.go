@@ -24,7 +24,8 @@ import (
 //   - A ctx that is over already, and a closed store, are such errors and change
 //     nothing.
 //   - Ids are compared byte for byte.
-//   - Times are handed in, in UTC with microseconds; a store never asks a clock.
+//   - Times are handed in, in UTC with microseconds; a store never asks a clock,
+//     but for [Feed.Now].
 //     It compares and returns them exactly.
 //   - Returned records are the caller's own and carry the current Epoch and Rev.
 type Store interface {
@@ -200,6 +201,9 @@ type Feed struct {
 	Next    uint64 // the cursor for the next call; never 0
 	Epoch   uint64
 	Gap     bool // changes may be missing before these: drop every cache
+	// Now is the store's own time when it answered, for nodes whose clocks may differ;
+	// zero: it has none, since everybody who uses it shares a clock.
+	Now time.Time
 }
 
 // Change says what a cache has to forget.

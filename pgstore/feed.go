@@ -117,7 +117,7 @@ func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error)
 	if err != nil {
 		return session.Feed{}, answer(err)
 	}
-	feed := session.Feed{Changes: r.changes, Epoch: r.epoch, Next: after}
+	feed := session.Feed{Changes: r.changes, Epoch: r.epoch, Next: after, Now: r.now}
 	if feed.Gap = after != 0 && (!known || from.epoch != r.epoch || !from.covers(r.trimmed)); feed.Gap {
 		feed.Changes = nil
 	}

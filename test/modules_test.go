@@ -106,6 +106,7 @@ var allowed = map[string][]string{
 	"internal/noticing":                {"internal/client", "suspicion"},
 	"internal/rotation":                {},
 	"internal/settings":                {"internal/nearest"},
+	"internal/storeclock":              {},
 	"internal/testservers":             {},
 	"internal/wake":                    {},
 	"audit":                            {"."},
