@@ -127,6 +127,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/database":  {".", "audit", "sqlitestore", "pgstore", "pgstore/pgbus", "cmd/vedfolnir/internal/config", "cmd/vedfolnir/internal/directory"},
 	"cmd/vedfolnir/internal/directory": {"."},
 	"cmd/vedfolnir/internal/config":    {".", "internal/clocks", "internal/nearest"},
+	"cmd/vedfolnir/internal/transfer":  {},
 	"cmd/vedfolnir/internal/ui":        {".", "sessionhttp", "cmd/vedfolnir/internal/directory"},
 	"cmd/vedfolnir/internal/monitor":   {".", "audit", "sessionhttp"},
 	"cmd/vedfolnir/internal/personal":  {".", "audit", "cmd/vedfolnir/internal/database", "cmd/vedfolnir/internal/directory"},

@@ -283,3 +283,36 @@ func exitCode(err error) int {
 }
 
 var metaForm = regexp.MustCompile(`<meta name="csrf-token" content="([^"]*)"`)
+
+// A server moves from a file to PostgreSQL, and whoever was signed in does not notice.
+func TestImportSignsNobodyOut(t *testing.T) {
+	folder := t.TempDir()
+	before := launch(t, folder, nil, "--demo", "--database=sqlite:v.db", "--keys=v.keys")
+	c := before.signIn("alex")
+	here := before.url
+	before.post(c, "/api/switch_platform/2", `{}`)
+	gone := before.signIn("alex")
+	before.post(gone, "/logout", `{}`)
+	before.end(syscall.SIGTERM)
+
+	flags := []string{"--database=" + testservers.PostgreSQL(t), "--keys=v.keys"}
+	out, err := command(t, folder, nil, append([]string{"import", "v.db"}, flags...)...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "4 persons, 2 sessions") && !strings.Contains(string(out), "4 people, 2 sessions") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	after := launch(t, folder, nil, append([]string{"--demo", "--addr=" + strings.TrimPrefix(here, "http://")}, flags...)...)
+	status, body := after.state(c)
+	if status != 200 || !bytes.Contains(body, []byte("My Mastodon")) {
+		t.Errorf("who was signed in: %d %s", status, body)
+	}
+	after.post(c, "/api/switch_platform/1", `{}`)
+	out, err = command(t, folder, nil, append([]string{"audit", "verify"}, flags...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("the audit: %v: %s", err, out)
+	}
+	out, err = command(t, folder, nil, append([]string{"import", "v.db"}, flags...)...).CombinedOutput()
+	if exitCode(err) != 1 || !strings.Contains(string(out), "left as it is") {
+		t.Errorf("once more: %v: %s", err, out)
+	}
+	after.end(syscall.SIGTERM)
+}

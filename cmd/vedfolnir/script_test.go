@@ -15,6 +15,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/internal/testservers"
 	"github.com/vedfolnir/session/sqlitestore"
 )
 
@@ -27,6 +28,7 @@ import (
 //	signin-nasty PERSON      the same, with a user agent that tries to write lines of its own
 //	sql STATEMENT...         does something to the database behind everybody's back
 //	readenv NAME FILE        sets a variable to what the file holds
+//	postgresql               makes a database there, whose address is then $POSTGRESQL
 //	damage FILE              changes bytes in its middle
 //	journal-delete FILE      takes a database out of WAL mode
 func TestScripts(t *testing.T) {
@@ -42,6 +44,9 @@ func TestScripts(t *testing.T) {
 			"exits": exits, "damage": damage, "sql": sql, "readenv": readenv, "journal-delete": journalDelete,
 			"signin-nasty": func(ts *testscript.TestScript, _ bool, args []string) {
 				signinWith(ts, args[0], nasty, time.Now)
+			},
+			"postgresql": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("POSTGRESQL", testservers.PostgreSQL(t))
 			},
 			"signin": func(ts *testscript.TestScript, _ bool, args []string) { signin(ts, args[0], time.Now) },
 			"signin-ahead": func(ts *testscript.TestScript, _ bool, args []string) {

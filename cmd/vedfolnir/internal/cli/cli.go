@@ -38,6 +38,7 @@ type program struct {
 	Keys     keysCommands    `cmd:"" help:"The server's secret keys."`
 	Doctor   doctorCommand   `cmd:"" help:"Find out what is wrong with the set-up, and how to mend it."`
 	Backup   backupCommand   `cmd:"" help:"Copy the database while it is in use, and see that the copy is whole."`
+	Import   importCommand   `cmd:"" help:"Move everything from a SQLite file to a PostgreSQL database."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as the server does at its start."`
 	Version  versionCommand  `cmd:"" help:"Say which version this is."`
 
