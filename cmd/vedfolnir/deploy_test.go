@@ -29,6 +29,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/vedfolnir/session/internal/nginxtest"
+	"github.com/vedfolnir/session/internal/testservers"
 )
 
 // sample reads a file of deploy/ and puts these texts in the places of others, each of
@@ -51,6 +52,7 @@ func sample(t *testing.T, name string, instead ...string) string {
 
 // cluster are nodes on one database, in a folder that holds a certificate too.
 type cluster struct {
+	flags  []string // of every command
 	t      *testing.T
 	folder string
 	roots  *x509.CertPool
@@ -63,15 +65,24 @@ const kimsPassword = "correct horse battery staple"
 // newCluster starts so many nodes, with a person kim who has the platforms 1 and 2.
 func newCluster(t *testing.T, nodes int) *cluster {
 	t.Helper()
-	c := &cluster{t: t, folder: t.TempDir()}
+	return newClusterOn(t, nodes, "sqlite:v.db")
+}
+
+// newClusterOn has its keys in v.keys, made here, for nodes that share a server.
+func newClusterOn(t *testing.T, nodes int, database string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, folder: t.TempDir(), flags: []string{"--database=" + database, "--keys=v.keys"}}
+	if out, err := command(t, c.folder, nil, append([]string{"keys", "make"}, c.flags...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	c.roots = certificate(t, c.folder)
-	add := command(t, c.folder, nil, "user", "add", "kim", "--email", "kim@example.org", "--password-stdin", "--database=sqlite:v.db")
+	add := command(t, c.folder, nil, append([]string{"user", "add", "kim", "--email", "kim@example.org", "--password-stdin"}, c.flags...)...)
 	add.Stdin = strings.NewReader(kimsPassword)
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, name := range []string{"One", "Two"} {
-		if out, err := command(t, c.folder, nil, "platform", "add", "kim", name, "--type=mastodon", "--url=https://"+name+".example", "--database=sqlite:v.db").CombinedOutput(); err != nil {
+		if out, err := command(t, c.folder, nil, append([]string{"platform", "add", "kim", name, "--type=mastodon", "--url=https://" + name + ".example"}, c.flags...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
@@ -84,7 +95,8 @@ func newCluster(t *testing.T, nodes int) *cluster {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	c.nodes[i] = launch(c.t, c.folder, nil, "--addr="+c.addrs[i], "--database=sqlite:v.db", "--trusted-proxy=127.0.0.1")
+	unlimited := []string{"SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR=0"}
+	c.nodes[i] = launch(c.t, c.folder, unlimited, append([]string{"--addr=" + c.addrs[i], "--trusted-proxy=127.0.0.1"}, c.flags...)...)
 }
 
 // restart ends the node as a service manager does, and starts it again.
@@ -325,15 +337,56 @@ func TestLesson29_SamplesOfProxies(t *testing.T) {
 // Two nodes behind deploy/nginx.conf are restarted one after the other while people
 // work: nobody sees an error, nobody is signed out, open pages' tokens stay good.
 func TestLesson38_RollingRestartBehindNginx(t *testing.T) {
-	c := newCluster(t, 2)
-	v := c.signIn(nginxSample(t, c))
-	l := v.load("GET", "POST")
-	for i := range c.nodes {
-		l.more(t, 100)
-		c.restart(i)
+	for name, database := range map[string]func() string{
+		"one file": func() string { return "sqlite:v.db" }, "PostgreSQL": func() string { return testservers.PostgreSQL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClusterOn(t, 2, database())
+			v := c.signIn(nginxSample(t, c))
+			l := v.load("GET", "POST")
+			for i := range c.nodes {
+				l.more(t, 100)
+				c.restart(i)
+			}
+			l.more(t, 100)
+			l.unnoticed(t)
+		})
 	}
-	l.more(t, 100)
-	l.unnoticed(t)
+}
+
+// Tabs of one person are on any node behind nginx: what is done through it is heard
+// by all of them, and an end is held to by whichever node is asked.
+func TestTabsOnNodesBehindNginx(t *testing.T) {
+	c := newClusterOn(t, 3, testservers.PostgreSQL(t))
+	v := c.signIn(nginxSample(t, c))
+	const tabs = 6 // nginx deals them out
+	var heard []<-chan string
+	for range tabs {
+		h := v.hears()
+		next(t, h) // what is
+		heard = append(heard, h)
+	}
+	for _, platform := range []string{"2", "1", "2"} {
+		if status, body, err := v.do(t.Context(), "POST", "/api/switch_platform/"+platform, "{}"); status != 200 || err != nil {
+			t.Fatalf("%d %s %v", status, body, err)
+		}
+		done := time.Now()
+		for _, h := range heard {
+			next(t, h)
+		}
+		t.Logf("%d tabs on %d nodes hear of a switch %v after its answer", tabs, len(c.nodes), time.Since(done))
+	}
+	if status, body, err := v.do(t.Context(), "POST", "/logout", "{}"); status != 200 || err != nil {
+		t.Fatalf("%d %s %v", status, body, err)
+	}
+	for _, h := range heard {
+		next(t, h)
+	}
+	for range 2 * len(c.nodes) {
+		if status, _, err := v.do(t.Context(), "GET", "/api/session_state", ""); status != 401 || err != nil {
+			t.Errorf("after the end: %d, %v", status, err)
+		}
+	}
 }
 
 // One node behind deploy/Caddyfile is restarted while people look: their requests wait.
