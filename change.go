@@ -165,7 +165,8 @@ func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
 // Rotate gives the session a new token; presented is the one in use. That one
 // stays good until the overlap after the first use of the new one, so that other
 // tabs and requests under way are not signed out; if the new one never arrives,
-// the rotation lapses. [ErrConflict]: somebody else rotated, or the session
+// the rotation lapses after twice the overlap, and not before may the one before it
+// be replaced anew. [ErrConflict]: somebody else rotated, or the session
 // changed since it was read. The other errors are those of Get; [ErrNotFound] also
 // for a token that does not open the session. With an error there is no new token.
 func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Context, Token, error) {
@@ -176,7 +177,7 @@ func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Conte
 	if err != nil {
 		return Context{}, Token{}, err
 	}
-	r, err := m.store.Rotate(ctx, c.Session.ID, c.Session.Version, token.hash(), presented.hash())
+	r, err := m.store.Rotate(ctx, c.Session.ID, c.Session.Version, token.hash(), presented.hash(), m.Now())
 	if err != nil {
 		m.unsure(c.Session.ID)
 		return Context{}, Token{}, storeError("rotate token", err)
@@ -201,7 +202,7 @@ func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) err
 	if err := m.refuse(ctx, r.Session, now); err != nil {
 		return err
 	}
-	if !r.tokens().MayRotate(standing) || r.Version != s.Version {
+	if !r.tokens().MayRotate(standing, now, m.policy.Overlap) || r.Version != s.Version {
 		return ErrConflict
 	}
 	return nil

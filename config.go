@@ -103,8 +103,6 @@ func (c Config) complete() (Config, error) {
 }
 
 func (c Config) policy() Policy {
-	return Policy{
-		Idle: c.Timeout.IdleTimeout, WriteInterval: c.Timeout.ActivityWriteInterval, Lifetime: c.Timeout.SessionLifetime,
-		Absolute: c.Timeout.AbsoluteTimeout, Overlap: c.Security.RotationOverlap,
-	}
+	t := c.Timeout
+	return Policy{t.IdleTimeout, t.ActivityWriteInterval, t.SessionLifetime, t.AbsoluteTimeout, c.Security.RotationOverlap}
 }

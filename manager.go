@@ -39,7 +39,6 @@ type Manager struct {
 	eye       *noticing.Eye
 
 	clock    *storeclock.Clock
-	jumped   bool // the store's time has, as was reported
 	memory   *memory.Memory[Record, *profile]
 	feed     wake.Bell // rung when the store's feed has grown
 	cursor   uint64    // in the feed
@@ -169,15 +168,6 @@ func (m *Manager) follow() {
 	})
 }
 
-// sawTime sets the clock by the store's.
-func (m *Manager) sawTime(store, sent time.Time) {
-	jump := m.clock.Heard(store, sent, m.clock.Local())
-	if jump != 0 && !m.jumped {
-		m.config.Logger.Warn("session: the store's clock has jumped; it is followed slowly, so that nobody is signed out by it. Set the clocks of the database's servers by NTP", "by", jump.String())
-	}
-	m.jumped = jump != 0
-}
-
 // readFeed takes in what changed, and only then renews the lease, counted from
 // before the read was sent.
 func (m *Manager) readFeed(ctx context.Context) error {
@@ -186,8 +176,8 @@ func (m *Manager) readFeed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !feed.Now.IsZero() {
-		m.sawTime(feed.Now, sent)
+	if jump := m.clock.Follow(feed.Now, sent); jump != 0 {
+		m.config.Logger.Warn("session: the store's clock has jumped; it is followed slowly, so that nobody is signed out by it. Set the clocks of the database's servers by NTP", "by", jump.String())
 	}
 	if m.cursor == 0 || feed.Gap {
 		m.memory.ForgetAll()

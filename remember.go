@@ -48,7 +48,7 @@ func (m *Manager) snapshot(r Record) memory.Session {
 }
 
 func (r *Record) tokens() *rotation.Tokens {
-	return &rotation.Tokens{Current: r.Secret, Previous: r.Previous, FirstUsed: r.FirstUsed}
+	return &rotation.Tokens{Current: r.Secret, Previous: r.Previous, FirstUsed: r.FirstUsed, Rotated: r.RotatedAt}
 }
 
 // remembered returns this node's snapshot while the lease holds.

@@ -101,6 +101,7 @@ type Record struct {
 	// Previous is set: the new token may have been lost on its way, and Previous
 	// is as good as it.
 	FirstUsed time.Time
+	RotatedAt time.Time // when Secret was made by a rotation; zero: it was not
 
 	Fingerprint string // keyed hashes of the client at creation; empty: not taken
 	Signals     string // what was noticed since, and when; empty: nothing

@@ -60,9 +60,9 @@ type Store interface {
 	// version: otherwise ErrConflict.
 	Refresh(ctx context.Context, id ID, version uint64, at time.Time) (Record, error)
 
-	// Rotate sets Secret, Previous and a zero FirstUsed and raises the version,
-	// if the version is still version: otherwise ErrConflict.
-	Rotate(ctx context.Context, id ID, version uint64, secret, previous SecretHash) (Record, error)
+	// Rotate sets Secret, Previous, RotatedAt and a zero FirstUsed and raises the
+	// version, if the version is still version: otherwise ErrConflict.
+	Rotate(ctx context.Context, id ID, version uint64, secret, previous SecretHash, at time.Time) (Record, error)
 
 	// ConfirmSecret sets FirstUsed and raises the version if Secret is still
 	// secret and FirstUsed is zero; otherwise it changes nothing. Either way it

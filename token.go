@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"github.com/vedfolnir/session/internal/handle"
@@ -46,16 +45,17 @@ func (id *ID) UnmarshalText(text []byte) error {
 type SecretHash [sha256.Size]byte
 
 // LogValue redacts the hash.
-func (h SecretHash) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (h SecretHash) LogValue() slog.Value { return redacted{}.LogValue() }
+
+type redacted = handle.Redacted
 
 // Token is what the cookie holds: a handle and a 256-bit secret. It prints,
 // logs and marshals as "[redacted]"; only [Token.Reveal] gives its text.
 type Token struct {
+	redacted
 	id     ID
 	secret [32]byte
 }
-
-const redacted = "[redacted]"
 
 // newToken opens a session that is yet to be made.
 func newToken(user UserID) (Token, error) {
@@ -71,14 +71,14 @@ func (id ID) newToken() (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("session: make token: %w", err)
 	}
-	return Token{id, secret}, nil
+	return Token{id: id, secret: secret}, nil
 }
 
 // ParseToken reads a token's text, or returns [ErrMalformed]. It does not
 // allocate.
 func ParseToken(s string) (Token, error) {
 	id, secret, err := handle.ParseToken(s)
-	return Token{id, secret}, err
+	return Token{id: id, secret: secret}, err
 }
 
 // ID returns the handle in front of the secret.
@@ -89,15 +89,3 @@ func (t Token) ID() ID { return t.id }
 func (t Token) Reveal() string { return handle.Token(t.id, t.secret) }
 
 func (t Token) hash() SecretHash { return sha256.Sum256(t.secret[:]) }
-
-// String redacts the token.
-func (t Token) String() string { return redacted }
-
-// Format redacts the token for every verb.
-func (t Token) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
-
-// LogValue redacts the token.
-func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText redacts the token, in JSON too.
-func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }

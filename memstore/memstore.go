@@ -235,9 +235,9 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 }
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
 	return s.guarded(ctx, id, version, func(r *session.Record) {
-		r.Secret, r.Previous, r.FirstUsed = secret, previous, time.Time{}
+		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt = secret, previous, time.Time{}, at
 	})
 }
 

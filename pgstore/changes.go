@@ -74,12 +74,13 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		CASE WHEN may AND kind = 1 AND new_hour THEN at ELSE switches_since END AS switches_since,
 		CASE WHEN may AND kind = 1 THEN CASE WHEN new_hour THEN 1 ELSE switches + 1 END ELSE switches END AS switches,
 		CASE WHEN may AND kind = 6 THEN asked_signals ELSE signals END AS signals,
+		CASE WHEN may AND kind = 3 THEN at ELSE rotated_at END AS rotated_at,
 		coalesce((SELECT u.rev FROM session_users u WHERE u.id = user_id), 0) AS rev
 	FROM judged
 ), changed AS (
 	UPDATE sessions SET platform_id = s.platform_id, version = s.version, renewed_at = s.renewed_at, last_activity = s.last_activity,
 		secret = s.secret, previous = s.previous, first_used = s.first_used, switches_since = s.switches_since, switches = s.switches,
-		signals = s.signals, authenticated_at = s.authenticated_at
+		signals = s.signals, rotated_at = s.rotated_at, authenticated_at = s.authenticated_at
 	FROM s WHERE sessions.id = s.id AND s.may AND sessions.ended_at IS NULL
 ), told AS (
 	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
@@ -205,9 +206,9 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 }
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
 	return s.guarded(ctx, &step{
-		kind: toRotate, id: id, version: int64(version), secret: secret[:], previous: optionalHash(previous), action: "rotated",
+		kind: toRotate, id: id, version: int64(version), secret: secret[:], previous: optionalHash(previous), at: micros(at), action: "rotated",
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	columns = `s.id, s.user_id, s.platform_id, s.version, s.created_at, s.renewed_at, s.authenticated_at, s.last_activity,
 	s.ended_at, s.end_reason, s.ended_by, s.ended_from, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
-	s.fingerprint, s.switches_since, s.switches, s.signals`
+	s.fingerprint, s.switches_since, s.switches, s.signals, s.rotated_at`
 	readColumns = columns + `, (SELECT u.rev FROM session_users u WHERE u.id = s.user_id), (SELECT epoch FROM session_meta)`
 )
 
@@ -25,13 +25,13 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	var (
 		id, user, platform, endedBy, endedFrom, agent, address, language, secret, previous, fingerprint []byte
 		created, renewed, authenticated, activity                                                       int64
-		ended, firstUsed, switchesSince                                                                 *int64
+		ended, firstUsed, switchesSince, rotated                                                        *int64
 		version                                                                                         int64
 		rev, epoch                                                                                      *int64
 	)
 	err = row.Scan(append([]any{
 		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy, &endedFrom,
-		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rev, &epoch,
+		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rotated, &rev, &epoch,
 	}, more...)...)
 	if err != nil {
 		return session.Record{}, err
@@ -39,7 +39,7 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	r.ID, r.UserID, r.PlatformID, r.EndedBy = session.ID(id), session.UserID(user), session.PlatformID(platform), string(endedBy)
 	r.Version, r.Rev, r.Epoch = uint64(version), counter(rev), counter(epoch)
 	r.CreatedAt, r.RenewedAt, r.AuthenticatedAt, r.LastActivity = moment(&created), moment(&renewed), moment(&authenticated), moment(&activity)
-	r.EndedAt, r.FirstUsed, r.SwitchesSince = moment(ended), moment(firstUsed), moment(switchesSince)
+	r.EndedAt, r.FirstUsed, r.SwitchesSince, r.RotatedAt = moment(ended), moment(firstUsed), moment(switchesSince), moment(rotated)
 	r.Client = session.Client{UserAgent: string(agent), IPAddress: string(address), Language: string(language)}
 	r.Fingerprint = string(fingerprint)
 	copy(r.EndedFrom[:], endedFrom)

@@ -11,7 +11,7 @@ import (
 // are read with it.
 const columns = `id, user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity,
 	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-	fingerprint, switches_since, switches, ended_from, signals,
+	fingerprint, switches_since, switches, ended_from, signals, rotated_at,
 	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
 
 func scan(r row) session.Record {
@@ -23,8 +23,8 @@ func scan(r row) session.Record {
 		},
 		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
 		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
-		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)), Signals: r.text(21),
-		Rev: r.counter(22), Epoch: r.counter(23),
+		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)), Signals: r.text(21), RotatedAt: r.time(22),
+		Rev: r.counter(23), Epoch: r.counter(24),
 	}
 	copy(record.EndedFrom[:], r.blob(20))
 	return record
@@ -117,8 +117,8 @@ const (
 	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-		fingerprint, switches_since, switches, ended_from, signals)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+		fingerprint, switches_since, switches, ended_from, signals, rotated_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
 )
 
 // Create implements [session.Store]. All that may refuse comes before the first
@@ -159,7 +159,7 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
 			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
 			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
-			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals)
+			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals, optional(r.RotatedAt))
 		if err != nil {
 			return created, err
 		}
@@ -208,12 +208,12 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 	return s.guarded(ctx, id, "refreshed", refreshSession, id[:], int64(version), micros(at))
 }
 
-const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, version = version + 1
+const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, rotated_at = ?5, version = version + 1
 	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash) (session.Record, error) {
-	return s.guarded(ctx, id, "rotated", rotateSecret, id[:], int64(version), secret[:], optionalHash(previous))
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
+	return s.guarded(ctx, id, "rotated", rotateSecret, id[:], int64(version), secret[:], optionalHash(previous), micros(at))
 }
 
 const suspectSession = `UPDATE sessions SET signals = ?3, authenticated_at = iif(?4, ?5, authenticated_at), version = version + 1

@@ -36,10 +36,10 @@ var byHandle = []struct {
 		return s.Suspect(s.ctx(), r.ID, r.Version+7, session.Suspicion{Signals: "network_changed=1"})
 	}},
 	{"Rotate", func(s subject, r session.Record) (session.Record, error) {
-		return s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret)
+		return s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret, after(1))
 	}},
 	{"Rotate of another version", func(s subject, r session.Record) (session.Record, error) {
-		return s.Rotate(s.ctx(), r.ID, r.Version+7, secret(2), r.Secret)
+		return s.Rotate(s.ctx(), r.ID, r.Version+7, secret(2), r.Secret, after(1))
 	}},
 	{"ConfirmSecret", func(s subject, r session.Record) (session.Record, error) {
 		return s.ConfirmSecret(s.ctx(), r.ID, r.Secret, after(1))
@@ -223,33 +223,33 @@ var suspect = []promise{
 }
 
 var rotate = []promise{
-	{"sets Secret, Previous and a zero FirstUsed and raises the version", func(t *testing.T, s subject) {
+	{"sets Secret, Previous, RotatedAt and a zero FirstUsed and raises the version", func(t *testing.T, s subject) {
 		want := NewRecord(alex, base)
 		want.FirstUsed = after(1)
 		want = s.create(session.Creation{Record: want}).Record
-		got, err := s.Rotate(s.ctx(), want.ID, 1, secret(2), want.Secret)
+		got, err := s.Rotate(s.ctx(), want.ID, 1, secret(2), want.Secret, after(3))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.Secret, want.Previous, want.FirstUsed, want.Version = secret(2), want.Secret, time.Time{}, 2
+		want.Secret, want.Previous, want.FirstUsed, want.RotatedAt, want.Version = secret(2), want.Secret, time.Time{}, after(3), 2
 		same(t, "returned", got, want)
 		same(t, "read", s.get(want.ID), want)
-		if got, err = s.Rotate(s.ctx(), want.ID, 2, secret(3), session.SecretHash{}); err != nil {
+		if got, err = s.Rotate(s.ctx(), want.ID, 2, secret(3), session.SecretHash{}, after(4)); err != nil {
 			t.Fatal(err)
 		}
-		want.Secret, want.Previous, want.Version = secret(3), session.SecretHash{}, 3
+		want.Secret, want.Previous, want.RotatedAt, want.Version = secret(3), session.SecretHash{}, after(4), 3
 		same(t, "returned with no previous one", got, want)
 		same(t, "read", s.get(want.ID), want)
 	}},
 	{"refuses another version with ErrConflict", func(t *testing.T, s subject) {
 		refusesOtherVersions(s, func(r session.Record, version uint64) error {
-			_, err := s.Rotate(s.ctx(), r.ID, version, secret(2), r.Secret)
+			_, err := s.Rotate(s.ctx(), r.ID, version, secret(2), r.Secret, after(1))
 			return err
 		})
 	}},
 	{"at once with the same version happens once", func(t *testing.T, s subject) {
 		happensOnce(s, func(r session.Record, i int) (session.Record, error) {
-			return s.Rotate(s.ctx(), r.ID, r.Version, secret(byte(i+1)), r.Secret)
+			return s.Rotate(s.ctx(), r.ID, r.Version, secret(byte(i+1)), r.Secret, after(i))
 		})
 	}},
 }
@@ -355,7 +355,7 @@ var confirmSecret = []promise{
 func rotated(s subject) session.Record {
 	s.t.Helper()
 	r := s.signIn(alex, 0)
-	r, err := s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret)
+	r, err := s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret, after(1))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -251,7 +251,7 @@ func (w *world) do(o op) result {
 		if o.kind == doRefresh {
 			one(w.Refresh(ctx, o.id, res.before.Version, o.at))
 		} else {
-			one(w.Rotate(ctx, o.id, res.before.Version, uniqueSecret(o), res.before.Secret))
+			one(w.Rotate(ctx, o.id, res.before.Version, uniqueSecret(o), res.before.Secret, o.at))
 		}
 	case doConfirm:
 		if see(); res.err != nil {
@@ -416,7 +416,7 @@ func (res *result) apply(r session.Record) session.Record {
 	case doRefresh:
 		r.RenewedAt, r.Version = res.at, res.before.Version+1
 	case doRotate:
-		r.Secret, r.Previous, r.FirstUsed, r.Version = uniqueSecret(res.op), res.before.Secret, time.Time{}, res.before.Version+1
+		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt, r.Version = uniqueSecret(res.op), res.before.Secret, time.Time{}, res.at, res.before.Version+1
 	case doConfirm:
 		if r.Secret == res.before.Secret && r.FirstUsed.IsZero() { // else it was nothing to change
 			r.FirstUsed = res.at

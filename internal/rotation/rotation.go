@@ -17,6 +17,7 @@ import (
 type Tokens struct {
 	Current, Previous [32]byte  // a zero Previous: never rotated
 	FirstUsed         time.Time // of Current after a rotation; zero: not yet
+	Rotated           time.Time // when Current replaced Previous; zero: long ago
 }
 
 // Standing is how a presented token relates to a session's.
@@ -51,11 +52,16 @@ func (t *Tokens) Standing(presented [32]byte, now time.Time, overlap time.Durati
 	return Replayed
 }
 
-// MayRotate reports whether a token of that standing may become the previous one
-// of a further rotation: it is current, or the one before it while nobody has used
-// that.
-func (t *Tokens) MayRotate(s Standing) bool {
-	return s == Current || s == Unconfirmed || s == Previous && t.FirstUsed.IsZero()
+// MayRotate reports whether a token of that standing may become the previous one of
+// a further rotation: it is current, or the one before it once that has lapsed.
+//
+// It lapses when neither its answer can still be on the way nor a request that was
+// sent before the answer came: either takes an overlap at most. Before, another tab
+// has rotated at the same time, and a second new token would make the first one
+// unknown, which the browser may yet put over it.
+func (t *Tokens) MayRotate(s Standing, now time.Time, overlap time.Duration) bool {
+	lapsed := t.FirstUsed.IsZero() && !now.Before(t.Rotated.Add(2*overlap))
+	return s == Current || s == Unconfirmed || s == Previous && lapsed
 }
 
 func equal(a, b [32]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

@@ -22,17 +22,20 @@ func TestStanding(t *testing.T) {
 		"wrong":                            {rotation.Tokens{Current: newer}, wrong, rotation.Unknown, false, false},
 		"nothing, and none before":         {rotation.Tokens{Current: newer}, none, rotation.Unknown, false, false},
 		"new, first time":                  {rotation.Tokens{Current: newer, Previous: older}, newer, rotation.Unconfirmed, false, true},
-		"new, again":                       {rotation.Tokens{newer, older, now}, newer, rotation.Current, true, true},
+		"new, again":                       {rotation.Tokens{Current: newer, Previous: older, FirstUsed: now}, newer, rotation.Current, true, true},
 		"old, the new one not used":        {rotation.Tokens{Current: newer, Previous: older}, older, rotation.Previous, true, true},
-		"old, within the overlap":          {rotation.Tokens{newer, older, now.Add(-overlap + 1)}, older, rotation.Previous, true, false},
-		"old, after it":                    {rotation.Tokens{newer, older, now.Add(-overlap)}, older, rotation.Replayed, false, false},
-		"wrong is no replay, whenever":     {rotation.Tokens{newer, older, now.Add(-time.Hour)}, wrong, rotation.Unknown, false, false},
+		"old, the new one on its way":      {rotation.Tokens{Current: newer, Previous: older, Rotated: now.Add(-2*overlap + 1)}, older, rotation.Previous, true, false},
+		"old, the new one lost":            {rotation.Tokens{Current: newer, Previous: older, Rotated: now.Add(-2 * overlap)}, older, rotation.Previous, true, true},
+		"new, just made":                   {rotation.Tokens{Current: newer, Previous: older, Rotated: now}, newer, rotation.Unconfirmed, false, true},
+		"old, within the overlap":          {rotation.Tokens{Current: newer, Previous: older, FirstUsed: now.Add(-overlap + 1)}, older, rotation.Previous, true, false},
+		"old, after it":                    {rotation.Tokens{Current: newer, Previous: older, FirstUsed: now.Add(-overlap)}, older, rotation.Replayed, false, false},
+		"wrong is no replay, whenever":     {rotation.Tokens{Current: newer, Previous: older, FirstUsed: now.Add(-time.Hour)}, wrong, rotation.Unknown, false, false},
 		"nothing is never the one before":  {rotation.Tokens{Current: newer, FirstUsed: now}, none, rotation.Unknown, false, false},
-		"new, long after the old one went": {rotation.Tokens{newer, older, now.Add(-time.Hour)}, newer, rotation.Current, true, true},
+		"new, long after the old one went": {rotation.Tokens{Current: newer, Previous: older, FirstUsed: now.Add(-time.Hour)}, newer, rotation.Current, true, true},
 	} {
 		got := test.tokens.Standing(test.presented, now, overlap)
-		if got != test.want || got.Settled() != test.settled || test.tokens.MayRotate(got) != test.mayRotate {
-			t.Errorf("%s: %v (settled %v, may rotate %v)", name, got, got.Settled(), test.tokens.MayRotate(got))
+		if got != test.want || got.Settled() != test.settled || test.tokens.MayRotate(got, now, overlap) != test.mayRotate {
+			t.Errorf("%s: %v (settled %v, may rotate %v)", name, got, got.Settled(), test.tokens.MayRotate(got, now, overlap))
 		}
 	}
 }

@@ -16,10 +16,12 @@ const (
 
 // Clock is a node's own one until the store has told its time. It goes on by the
 // node's monotonic clock in between, and so does not see that the node's wall clock
-// is set. [Clock.Now] is safe for concurrent use; [Clock.Heard] is for one goroutine.
+// is set. [Clock.Now] is safe for concurrent use; [Clock.Heard] and
+// [Clock.Follow] are for one goroutine.
 type Clock struct {
 	local   func() time.Time
 	reading atomic.Pointer[reading]
+	jumped  bool // as [Clock.Follow] has reported
 }
 
 // reading is what the store's time was at an instant of the local clock.
@@ -41,6 +43,20 @@ func (r *reading) at(local time.Time) time.Time { return r.store.Add(local.Sub(r
 
 // Local is the node's own time: what [Clock.Heard] wants.
 func (c *Clock) Local() time.Time { return c.local() }
+
+// Follow is Heard for an answer that has just come, in which a store that has no time
+// of its own says zero. It returns a jump once, until there is none any more.
+func (c *Clock) Follow(store, sent time.Time) (jump time.Duration) {
+	if store.IsZero() {
+		return 0
+	}
+	jump = c.Heard(store, sent, c.local())
+	again := c.jumped
+	if c.jumped = jump != 0; again {
+		return 0
+	}
+	return jump
+}
 
 // Heard takes in what the store said the time was, between sent and got of the local
 // clock. A jump that this node cannot explain, by having slept, is followed slowly:
