@@ -131,6 +131,9 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkChanges(b *testing.B) {
 	s, _, _ := filled(b, pgstore.Config{}, 100)
 	feed, err := s.Changes(b.Context(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
 		if feed, err = s.Changes(b.Context(), feed.Next); err != nil {
 			b.Fatal(err)

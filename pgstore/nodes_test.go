@@ -29,7 +29,7 @@ func TestNodesWhoseClocksDifferEndNothingEarly(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		for patience := time.Now().Add(20 * time.Second); m.Now().Sub(time.Now()).Abs() > 2*time.Second; time.Sleep(time.Millisecond) {
+		for patience := time.Now().Add(20 * time.Second); time.Until(m.Now()).Abs() > 2*time.Second; time.Sleep(time.Millisecond) {
 			if time.Now().After(patience) {
 				t.Fatalf("a node that is off by %v never hears the time", skew)
 			}
