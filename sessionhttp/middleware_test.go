@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -565,6 +566,21 @@ func TestTheClientsScript(t *testing.T) {
 	beside := c.Get("/session-dialogs.js").Want(200)
 	if beside.Header.Get("Cache-Control") != "no-cache" || !strings.Contains(beside.Body, "export{") {
 		t.Errorf("%v", beside.Header)
+	}
+	// Its parts it asks for by their content, and once more if that failed; another release's there are none of.
+	parts := regexp.MustCompile(`\./session-(?:act|live)\.js\?v=[0-9a-f]{16}`).FindAllString(c.Get("/session-sync.js").Want(200).Body, -1)
+	if len(parts) != 2 {
+		t.Errorf("parts: %v", parts)
+	}
+	for _, part := range parts {
+		for _, address := range []string{part[1:], part[1:] + "&"} {
+			if header := c.Get(address).Want(200).Header; header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+				t.Errorf("%s: %v", address, header)
+			}
+		}
+		if header := c.Get(part[1:len(part)-16] + "0123456789abcdef").Want(404).Header; header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s of another release: %v", part, header)
+		}
 	}
 	for _, address := range []string{k.handler.ScriptURL(), k.handler.ModuleURL()} {
 		named := c.Get(address).Want(200)

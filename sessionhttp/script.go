@@ -80,10 +80,17 @@ func (s scripts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
+	version := r.URL.Query().Get("v")
+	if _, part := onDemand[path.Base(r.URL.Path)]; part && version != "" && version != script.hash {
+		// Of another release, it would not fit what asks for it.
+		header.Set("Cache-Control", "no-store")
+		http.NotFound(w, r)
+		return
+	}
 	tag := `"` + script.hash + `"`
 	header.Set("ETag", tag)
 	header.Set("Cache-Control", "no-cache")
-	if r.URL.RawQuery == "v="+script.hash {
+	if version == script.hash {
 		header.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	if matches(r.Header["If-None-Match"], tag) {

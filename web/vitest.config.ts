@@ -5,6 +5,7 @@ export default defineConfig({
     environment: 'happy-dom',
     environmentOptions: { happyDOM: { url: 'http://localhost/dashboard' } },
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/parts.ts'],
     restoreMocks: true,
     // The clock in the tests is faked; only a busy machine makes them slow.
     testTimeout: 60_000,

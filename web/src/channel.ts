@@ -1,10 +1,9 @@
 import { ask } from './ask.js';
 import { end } from './end.js';
 import { hearTold } from './hear.js';
-import { acted } from './idle.js';
 import { after, attempt } from './scope.js';
 import { compareStamps } from './stamp.js';
-import { handleIn, now, stateIn, type Tab, tell } from './tab.js';
+import { handleIn, now, stateIn, type Tab } from './tab.js';
 import { heard, setStatus } from './voice.js';
 import { idOf, type Refusal, type SessionState, type SyncStatus } from './wire.js';
 
@@ -50,15 +49,6 @@ export function openChannel(tab: Tab): Tab['channel_'] {
   };
 }
 
-export const tellAlive = (tab: Tab): void =>
-  tell(tab, {
-    type: 'alive',
-    status: tab.status_,
-    handle: handleIn(tab),
-    stamp: stateIn(tab)?.stamp,
-  });
-
-
 /** What is still not so when messages that are on their way have arrived is asked about. */
 const askUnless = (tab: Tab, settled: () => boolean): void =>
   void after(tab.scope_, MESSAGE_DELAY, () => {
@@ -69,7 +59,7 @@ function receive(tab: Tab, message: Message): void {
   const { type, at } = message;
   tab.counts_.channelMessages++;
   // These are no news.
-  if (type === 'ping') return void (tab.leading_ && tellAlive(tab));
+  if (type === 'ping') return void (tab.leading_ && tab.loaded_?.tellAlive(tab));
   if (type === 'alive') {
     if (tab.leading_ || !tab.view_) return;
     tab.spoken_ = true;
@@ -94,6 +84,6 @@ function receive(tab: Tab, message: Message): void {
       if (tab.inCharge_) askUnless(tab, () => idOf(stateIn(tab)?.platform) === message.platformId);
       return;
     case 'active':
-      if (tab.leading_) acted(tab);
+      if (tab.leading_) tab.heed_?.();
   }
 }

@@ -1,7 +1,8 @@
 import { expired } from './errors.js';
 import { settle } from './life.js';
+import { clearStorage } from './storage.js';
 import { handleIn, type Tab, tell } from './tab.js';
-import { dispatch, show } from './voice.js';
+import { changed, dispatch, show } from './voice.js';
 import type { Refusal } from './wire.js';
 
 /** Once per session: says so, forgets, and goes to sign in unless the page prevents it. */
@@ -20,4 +21,11 @@ export function end(tab: Tab, body: Refusal, announce: boolean): void {
   settle(tab);
   show(tab);
   if (dispatch(tab, 'sessionExpired', why, true)) tab.leave_(expired(why));
+}
+
+/** What this page knows of a person who wanted to sign out, and could not, is shown no more. */
+export function forget(tab: Tab): void {
+  clearStorage(tab.scope_);
+  tab.forgotten_ = true;
+  changed(tab);
 }

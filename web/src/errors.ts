@@ -50,6 +50,10 @@ export function expired(body: Refusal = {}): SessionError {
 export const refused = (status: number, body?: Refusal): SessionError =>
   new SessionError('Refused', body?.error ?? `The server refused the request (${status}).`, body, { status });
 
+/** For what the network kept from being had. */
+export const unreached = (cause: unknown): SessionError =>
+  new SessionError('Network', 'A network error kept the session from being checked.', {}, { cause });
+
 export function isSessionError(error: unknown): error is SessionError {
   return error instanceof Error && (error as { context?: unknown }).context === 'session';
 }
@@ -60,7 +64,7 @@ const named =
   (error: unknown): error is T =>
     isSessionError(error) && error.name === name;
 
-export const isSessionExpired = named<SessionExpiredError>('SessionExpiredError');
-export const isSessionNetwork = named<SessionNetworkError>('SessionNetworkError');
-export const isSessionUnavailable = named<SessionUnavailableError>('SessionUnavailableError');
-export const isSessionRefused = named<SessionRefusedError>('SessionRefusedError');
+export const isSessionExpired = /* @__PURE__ */ named<SessionExpiredError>('SessionExpiredError');
+export const isSessionNetwork = /* @__PURE__ */ named<SessionNetworkError>('SessionNetworkError');
+export const isSessionUnavailable = /* @__PURE__ */ named<SessionUnavailableError>('SessionUnavailableError');
+export const isSessionRefused = /* @__PURE__ */ named<SessionRefusedError>('SessionRefusedError');

@@ -1,6 +1,6 @@
-import { withToken } from './api.js';
-import { ask, known } from './ask.js';
+import { known } from './ask.js';
 import { shownPlatform } from './pin.js';
+import { withToken } from './post.js';
 import type { Tab } from './tab.js';
 import { idOf } from './wire.js';
 
@@ -14,6 +14,8 @@ const SYNC_API = /^\/(login|logout|api\/(csrf|sessions?|session_state|switch_pla
  */
 export async function fetchAs(
   tab: Tab,
+  /** What was shown when it was called, which may be before this was loaded. */
+  shown: string | undefined,
   input: RequestInfo | URL,
   init: RequestInit = {},
 ): Promise<Response> {
@@ -23,7 +25,7 @@ export async function fetchAs(
   if (url.origin !== scope.location.origin) return scope.fetch(input, init);
   const headers = new Headers(init.headers ?? request?.headers);
   await known(tab);
-  const platform = idOf(shownPlatform(tab));
+  const platform = shown ?? idOf(shownPlatform(tab));
   if (platform && !SYNC_API.test(url.pathname) && !headers.has('X-Platform-Id')) {
     headers.set('X-Platform-Id', platform);
   }
@@ -36,6 +38,6 @@ export async function fetchAs(
   const safe = SAFE.test(init.method ?? request?.method ?? 'GET');
   const response = await (safe ? send() : withToken(tab, send));
   // The session's end, or trouble with it: the server is asked, which tells every tab.
-  if (/401|503/.test(`${response.status}`)) void ask(tab);
+  if (/401|503/.test(`${response.status}`)) void tab.core_.ask_(tab);
   return response;
 }

@@ -1,15 +1,10 @@
 import { ask } from './ask.js';
-import { end } from './end.js';
 import { rest, settle } from './life.js';
-import { noteLag } from './metrics.js';
 import { checkPin, tellPlatform, withPin } from './pin.js';
-import { compareStamps, leavesGap } from './stamp.js';
-import { writeMarker } from './storage.js';
-import type { StreamKind } from './stream.js';
 import { handleIn, now, stateIn, type Tab, tell } from './tab.js';
 import { handleOf, weigh } from './view.js';
 import { dispatch, type Heard, heard, show } from './voice.js';
-import { idOf, type Refusal, type SessionState } from './wire.js';
+import { idOf, type SessionState } from './wire.js';
 
 /** Takes in a state that the server vouches for, if it is not behind what is known. */
 export function hear(
@@ -23,7 +18,7 @@ export function hear(
   const before = stateIn(tab);
   const verdict = weigh(before, state);
   const other = verdict === 'other';
-  noteLag(tab, now(tab) - toldAt(state));
+  tab.loaded_?.noteLag(tab, now(tab) - toldAt(state));
   if (source !== 'channel') heard(tab, source, kind, state.stamp);
   if (tab.replaced_) return;
   const announceIt = () => announce && tell(tab, { type: 'state', kind, state }, at);
@@ -34,7 +29,7 @@ export function hear(
     rest(tab);
     return tab.scope_.location.reload();
   }
-  if (!other && leavesGap(before?.stamp, state.stamp) && tab.inCharge_) void ask(tab, tab.leading_);
+  if (!other && tab.inCharge_ && tab.loaded_?.leavesGap(before?.stamp, state.stamp)) void ask(tab, tab.leading_);
   if (verdict === 'older') return;
   if (verdict === 'same') {
     // Of one stamp, the later telling has the later deadlines.
@@ -72,51 +67,4 @@ export async function hearTold(
   if (tab.view_ && handleIn(tab) === handle) hear(tab, state, 'channel', kind, at, false);
   // Another session: whose cookie the browser holds now, only the server can say.
   else if (tab.life_ && !tab.left_.has(handle)) void ask(tab, false);
-}
-
-export function hearStream(tab: Tab, kind: StreamKind, data: SessionState & Refusal & Expiring): void {
-  const at = (tab.heardAt_ = now(tab));
-  const state = stateIn(tab);
-  if (kind !== 'heartbeat') tab.counts_.streamEvents++;
-  switch (kind) {
-    case 'state':
-    case 'platform_switched':
-      hear(tab, data, 'stream', kind, at, true);
-      return writeMarker(tab.scope_, stateIn(tab)?.stamp, tab.id_);
-    case 'expiring':
-      return amend(tab, 'stream', kind, {
-        idle_expires_at: data.expires_at,
-        can_extend: data.can_extend,
-      });
-    case 'sessions_changed':
-      heard(tab, 'stream', kind, data.stamp);
-      // Names a state ahead of ours without telling it.
-      if (!(compareStamps(data.stamp, state?.stamp)! <= 0)) void ask(tab);
-      return;
-    case 'ended':
-      heard(tab, 'stream', kind);
-      // Signed out, or signed in as somebody else? The server is asked next.
-      if (data.reason !== 'signed_out') end(tab, data, true);
-  }
-}
-
-interface Expiring {
-  expires_at: string;
-  can_extend: boolean;
-}
-
-/** Takes in other deadlines of the session that is known, in every tab. */
-export function amend(
-  tab: Tab,
-  source: Heard['source'],
-  kind: string,
-  deadlines: Partial<NonNullable<SessionState['session']>>,
-  server_time?: string,
-): void {
-  const state = stateIn(tab);
-  if (!state?.session) return;
-  const at = server_time ? now(tab) : tab.view_!.at;
-  const sync = server_time ? { ...state.sync, server_time } : state.sync;
-  const session = { ...state.session, ...deadlines };
-  hear(tab, { ...state, session, ...(sync && { sync }) }, source, kind, at, true);
 }

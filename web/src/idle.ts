@@ -1,56 +1,13 @@
-import { post } from './api.js';
-import { ask } from './ask.js';
-import { amend } from './hear.js';
-import { reconnect } from './life.js';
-import { attempt, every, listen, stopAll, type Stop } from './scope.js';
-import { handleIn, heartbeatInterval, now, SECOND, setting, type Tab, tell } from './tab.js';
+import { reconnect } from './reconnect.js';
+import { attempt, every, type Stop } from './scope.js';
+import { now, SECOND, setting, type Tab } from './tab.js';
 import { deadlineOf, timeLeft } from './view.js';
-import { changed, dispatch } from './voice.js';
-import type { HeartbeatAnswer } from './wire.js';
+import { dispatch } from './voice.js';
 
 /** The server goes first, who knows whether staying is possible; in ms. */
 const GRACE = 2000;
 /** A clock that was set, or a machine that slept, is further off than this, in ms. */
 const JUMP = 5000;
-
-/**
- * Notes that a person is there, and says so at most once in an interval; what a script does is
- * no activity, and nobody there is nothing to say.
- */
-export function watchActivity(tab: Tab): Stop {
-  const { scope_: scope } = tab;
-  return stopAll([
-    listen(scope.document, 'pointerdown keydown wheel touchstart', (event) => {
-      if (event.isTrusted) tab.acted_ = true;
-    }),
-    every(scope, heartbeatInterval(tab), () => sayActive(tab)),
-  ]);
-}
-
-/** A person acted in another tab. */
-export function acted(tab: Tab): void {
-  tab.acted_ = true;
-  sayActive(tab);
-}
-
-/** One tab tells the server of a person who may be in any of them. */
-function sayActive(tab: Tab): void {
-  const at = now(tab);
-  // A timer may fire a little early.
-  if (!tab.acted_ || at - tab.saidAt_ < heartbeatInterval(tab) * 0.9) return;
-  tab.acted_ = false;
-  tab.saidAt_ = at;
-  if (!tab.inCharge_) return tell(tab, { type: 'active' });
-  const handle = handleIn(tab);
-  post<HeartbeatAnswer>(tab, '/api/session/heartbeat', { active: true }).then(
-    ({ server_time, expires_at, idle_expires_at }) => {
-      if (handle === handleIn(tab)) {
-        amend(tab, 'fetch', 'heartbeat', { expires_at, idle_expires_at }, server_time);
-      }
-    },
-    () => {}, // The next one will tell as well.
-  );
-}
 
 /** Watches the session's time run out, by the server's clock. */
 export const watchTime = (tab: Tab): Stop =>
@@ -65,7 +22,7 @@ function watchClock(tab: Tab): void {
   tab.unsure_ = true;
   // A stream does not survive a sleep, and does not say so.
   reconnect(tab);
-  void ask(tab, true, true);
+  void tab.core_.ask_(tab, true, true);
 }
 
 /** Tells the page once that the end is near, and if it is so no longer. */
@@ -80,6 +37,6 @@ export function warn(tab: Tab): void {
   if (deadline === tab.notice_?.deadline) return;
   const canExtend = can_extend !== false;
   tab.notice_ = deadline ? { secondsLeft: Math.round(left! / SECOND), canExtend, deadline } : undefined;
-  changed(tab);
+  tab.core_.changed_(tab);
   if (deadline && dispatch(tab, 'sessionExpiring', tab.notice_, true)) tab.prompt_();
 }

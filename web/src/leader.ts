@@ -1,4 +1,4 @@
-import { tellAlive } from './channel.js';
+import { tellAlive } from './alive.js';
 import { attempt, every, listen, type Stop, stopAll } from './scope.js';
 import { type Tab, tell, visible } from './tab.js';
 

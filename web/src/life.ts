@@ -1,11 +1,8 @@
 import { ask, insist } from './ask.js';
 import { openChannel } from './channel.js';
-import { watchActivity, watchTime } from './idle.js';
-import { takePart } from './leader.js';
-import { attempt, listen, type Stop, stopAll } from './scope.js';
+import { backoff, listen, pause, type Stop, stopAll } from './scope.js';
 import { claimTabId, handOnTabId } from './storage.js';
 import { handleIn, heartbeatInterval, now, SECOND, type Tab, visible } from './tab.js';
-import { keep } from './transport.js';
 import { setStatus, show } from './voice.js';
 
 /** Starts to keep a tab in touch, through all that a browser does to it. */
@@ -34,10 +31,7 @@ export function start(tab: Tab): Stop {
     listen(document, 'resume', wake),
     listen(scope, 'focus', () => look(tab)),
     listen(document, 'visibilitychange', () => look(tab)),
-    listen(scope, 'offline', () => tab.transport_ && setStatus(tab, 'offline')),
-    listen(scope, 'online', () => reconnect(tab)),
     listen(document, 'DOMContentLoaded', () => show(tab)),
-    watchTime(tab),
     () => rest(tab),
   ]);
 }
@@ -52,16 +46,6 @@ export function rest(tab: Tab): void {
 function look(tab: Tab): void {
   const enough = tab.status_ === 'live' ? heartbeatInterval(tab) : SECOND;
   if (tab.life_ && !tab.alone_ && visible(tab) && now(tab) - tab.heardAt_ > enough) void ask(tab);
-}
-
-/** For a connection that may be dead, or could be had again. */
-export function reconnect(tab: Tab): void {
-  if (!tab.transport_) return;
-  setStatus(tab, 'reconnecting');
-  if (!tab.inCharge_) return;
-  tab.transport_.stop_();
-  tab.transport_ = undefined;
-  settle(tab);
 }
 
 /** Brings channel and transport in line with what is known. */
@@ -80,10 +64,22 @@ export function settle(tab: Tab): void {
   tab.transport_ = wanted ? { handle_: handle, stop_: connect(tab) } : undefined;
 }
 
-function connect(tab: Tab): Stop {
-  const { scope_: scope } = tab;
-  const lead = () => keep(tab, true);
-  const goAlone = () => keep(tab, false);
-  const canLead = tab.channel_ && scope.EventSource && attempt(() => scope.navigator.locks);
-  return stopAll([watchActivity(tab), canLead ? takePart(tab, lead, goAlone) : goAlone()]);
+/** What keeps in touch is loaded with the first session; until then the tab only hears the others. */
+function connect(tab: Tab, since = now(tab)): Stop {
+  if (tab.loaded_) return tab.loaded_.connect(tab);
+  let over = false;
+  let stop: Stop | undefined;
+  const failed = () => {
+    if (over) return;
+    setStatus(tab, 'reconnecting');
+    return pause(tab.scope_, backoff(2, now(tab) - since), tab.life_?.signal);
+  };
+  const next = () => {
+    if (!over) stop = connect(tab, since);
+  };
+  void tab.live_().then((live) => void (tab.loaded_ = live), failed).then(next);
+  return () => {
+    over = true;
+    stop?.();
+  };
 }

@@ -39,15 +39,28 @@ export function noteLag(tab: Tab, lag: number): void {
 }
 
 export function metricsOf(tab: Tab): PerformanceMetrics {
-  const { counts_: counts, lags_: lags, status_: status } = tab;
+  const { counts_: counts } = tab;
   const { syncCount, errorCount, requests } = counts;
-  const sorted = [...lags].sort((a, b) => a - b);
-  const delivery = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]! - sorted[0]! || 0;
   return {
     ...counts,
     errorRate: syncCount && errorCount / syncCount,
     avgSyncTime: tab.time_ / (syncCount - errorCount || 1),
     requestsPerHour: (requests * HOUR) / Math.max(now(tab) - tab.began_, HOUR / 60),
+    // So it is until there is something to keep in touch with.
+    role: 'follower',
+    transport: 'none',
+    deliveryP50: 0,
+    deliveryP99: 0,
+    ...tab.loaded_?.touchOf(tab),
+  };
+}
+
+/** The part of it that only a tab in touch can tell. */
+export function touchOf(tab: Tab): Pick<PerformanceMetrics, 'role' | 'transport' | 'deliveryP50' | 'deliveryP99'> {
+  const { lags_: lags, status_: status } = tab;
+  const sorted = [...lags].sort((a, b) => a - b);
+  const delivery = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]! - sorted[0]! || 0;
+  return {
     role: tab.leading_ ? 'leader' : tab.inCharge_ ? 'alone' : 'follower',
     transport: status === 'live' ? 'stream' : status === 'polling' ? status : 'none',
     deliveryP50: delivery(0.5),

@@ -1,10 +1,8 @@
-import { get } from './api.js';
-import { refused } from './errors.js';
 import { attempt } from './scope.js';
 import { readPin, writePin } from './storage.js';
 import { type Choice, stateIn, type Tab } from './tab.js';
-import { dispatch, raise, show } from './voice.js';
-import { type Id, idOf, type SessionPlatform, type SessionState } from './wire.js';
+import { dispatch, show } from './voice.js';
+import { idOf, type SessionPlatform, type SessionState } from './wire.js';
 
 /** The platform that this tab stays with, if it belongs to the person who is signed in. */
 export function pinned(tab: Tab): SessionPlatform | undefined {
@@ -49,31 +47,7 @@ export const restorePin = (tab: Tab): void => {
   tab.pin_ = attempt(() => JSON.parse(readPin(tab.scope_) ?? 'null')) ?? undefined;
 };
 
-export async function pin(tab: Tab, id: Id): Promise<void> {
-  const platform = await find(tab, id);
-  if (!platform) throw refused(404, { error: 'There is no such platform among yours.' });
-  setPin(tab, platform);
-}
-
-/** Looks whether the pinned platform is still the person's, and says so if it is not. */
+/** Looks whether the pinned platform is still the person's. Should that fail, the next state asks again. */
 export function checkPin(tab: Tab): void {
-  const platform = pinned(tab);
-  if (!platform) return;
-  find(tab, platform.id).then(
-    (found) => {
-      if (pinned(tab) !== platform) return;
-      if (JSON.stringify(found) !== JSON.stringify(platform)) setPin(tab, found);
-      if (found) return;
-      const error = `${platform.name} is not yours any more: this tab follows the others again.`;
-      raise(tab, refused(404, { error, error_code: 'PLATFORM_NOT_FOUND' }));
-    },
-    () => {}, // Nothing is known; the next state will ask again.
-  );
-}
-
-async function find(tab: Tab, id: Id): Promise<SessionPlatform | undefined> {
-  type Listed = SessionPlatform & { platform_type: string };
-  const { platforms } = await get<{ platforms: Listed[] }>(tab, '/api/user_platforms');
-  const found = platforms.find((platform) => idOf(platform) === String(id));
-  return found && { id: found.id, name: found.name, type: found.platform_type, instance_url: found.instance_url! };
+  if (pinned(tab)) tab.act_().then(({ checkPin }) => checkPin(tab), () => {});
 }

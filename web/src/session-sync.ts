@@ -1,21 +1,21 @@
-import { post, postPlainly } from './api.js';
 import { ask, exchange } from './ask.js';
 import { coalesce } from './coalesce.js';
-import { end } from './end.js';
-import { isSessionExpired, type SessionError } from './errors.js';
-import { fetchAs } from './fetch.js';
+import { core } from './core.js';
+import { forget } from './end.js';
+import type { SessionError } from './errors.js';
 import { leave } from './leave.js';
 import { start } from './life.js';
 import { metricsOf, type PerformanceMetrics } from './metrics.js';
 import { attendPage } from './on-demand.js';
-import { pin, restorePin, setPin } from './pin.js';
+import { act, live, part } from './parts.js';
+import { restorePin, setPin, shownPlatform } from './pin.js';
 import { type Scope, type Stop, stopAll } from './scope.js';
-import { clearStorage, takeReturnPath } from './storage.js';
+import { takeReturnPath } from './storage.js';
 import { announceSwitch, choose, makeSwitch } from './switching.js';
 import { blank, now, online, type Tab } from './tab.js';
 import { timeLeft } from './view.js';
-import { call, changed, complain, type Heard, raise, type Snapshot, snapshotOf } from './voice.js';
-import type { Id, RefreshAnswer, SessionState, SwitchAnswer } from './wire.js';
+import { call, complain, type Heard, raise, type Snapshot, snapshotOf } from './voice.js';
+import { type Id, idOf, type RefreshAnswer, type SessionState, type SwitchAnswer } from './wire.js';
 
 export interface Options {
   /** Ask whether to stay signed in, before the session ends. Default: true. */
@@ -50,6 +50,9 @@ export class SessionSync {
         if (options.prompt !== false) dialog('askToStay').catch(() => {});
       },
       exchange_: coalesce(() => (tab.flight_ = exchange(tab))),
+      core_: core,
+      act_: part(act),
+      live_: part(live),
       switch_: coalesce(() => makeSwitch(tab)),
     };
     this.#tab = tab;
@@ -114,10 +117,9 @@ export class SessionSync {
   /** Whether the server calls the session valid now. Never rejects. */
   async validateSession(): Promise<boolean> {
     try {
-      const { valid } = await postPlainly<{ valid?: boolean }>(this.#tab, '/api/session/validate');
-      return valid === true;
+      return (await this.#tab.act_()).validate(this.#tab);
     } catch (error) {
-      if (!isSessionExpired(error)) complain(this.#tab, error as SessionError);
+      complain(this.#tab, error as SessionError);
       return false;
     }
   }
@@ -139,8 +141,8 @@ export class SessionSync {
    * This tab stays with a platform, also when it is loaded anew, while others follow the session.
    * Rejects with a `SessionError`.
    */
-  pinPlatform(id: Id): Promise<void> {
-    return pin(this.#tab, id);
+  async pinPlatform(id: Id): Promise<void> {
+    return (await this.#tab.act_()).pin(this.#tab, id);
   }
 
   /** This tab follows the session again. */
@@ -156,9 +158,7 @@ export class SessionSync {
 
   /** Slides the session's life time. Rejects with a `SessionError`. */
   async refresh(): Promise<RefreshAnswer> {
-    const answer = await post<RefreshAnswer>(this.#tab, '/api/session/refresh');
-    await ask(this.#tab, true, true);
-    return answer;
+    return (await this.#tab.act_()).refresh(this.#tab);
   }
 
   /** Stays signed in: `refresh`, as an answer to `sessionExpiring`. */
@@ -171,23 +171,19 @@ export class SessionSync {
    * on; what this page knows of the person is forgotten all the same.
    */
   async signOut(): Promise<void> {
-    const tab = this.#tab;
     try {
-      await post(tab, '/logout');
+      await this.#tab.act_();
     } catch (error) {
-      if (!isSessionExpired(error)) {
-        clearStorage(tab.scope_);
-        tab.forgotten_ = true;
-        changed(tab);
-        throw error;
-      }
+      forget(this.#tab);
+      throw error;
     }
-    end(tab, { error_code: 'SESSION_ENDED', reason: 'signed_out' }, true);
+    return (await this.#tab.act_()).signOut(this.#tab);
   }
 
   /** `fetch` for the application's requests: done as the platform that this tab shows. */
-  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-    return fetchAs(this.#tab, input, init);
+  async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    const shown = idOf(shownPlatform(this.#tab));
+    return (await this.#tab.act_()).fetchAs(this.#tab, shown, input, init);
   }
 
   /** Forgets what this origin keeps of the session and goes to sign in. */

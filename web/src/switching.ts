@@ -1,6 +1,4 @@
-import { post } from './api.js';
 import { ask } from './ask.js';
-import { setPin } from './pin.js';
 import { type Choice, type Tab, tell } from './tab.js';
 import { heard, show } from './voice.js';
 import { type Id, idOf, type SwitchAnswer } from './wire.js';
@@ -19,17 +17,9 @@ export function choose(tab: Tab, choice: Choice): Promise<SwitchAnswer> {
 }
 
 export async function makeSwitch(tab: Tab): Promise<SwitchAnswer> {
-  const choice = tab.pending_!;
-  const id = idOf(choice)!;
+  const choice = tab.pending_;
   try {
-    if (idOf(tab.switched_?.platform) !== id) {
-      tab.switched_ = await post<SwitchAnswer>(tab, `/api/switch_platform/${encodeURIComponent(id)}`);
-      const { platform } = tab.switched_;
-      await announceSwitch(tab, platform.id, platform.name);
-      // Who switches in a pinned tab wants to see it there.
-      if (tab.pin_) setPin(tab);
-    }
-    return tab.switched_!;
+    return await (await tab.act_()).makeSwitch(tab, idOf(choice)!);
   } finally {
     if (tab.pending_ === choice) {
       tab.pending_ = tab.switched_ = undefined;

@@ -1,4 +1,5 @@
 import type { Exchange } from './ask.js';
+import type { Core } from './core.js';
 import type { SessionError } from './errors.js';
 import type { Telling } from './channel.js';
 import { attempt, type Scope, type Stop } from './scope.js';
@@ -16,7 +17,7 @@ export type Choice = Omit<SessionPlatform, 'name'> & { name?: string };
  * What one tab knows; what is not there is false, or not known. The files beside this one are the
  * ideas that work on it: how it asks (`ask`), hears (`hear`), keeps in touch (`life`, `leader`,
  * `transport`, `channel`), switches (`switching`, `pin`), minds the time (`idle`), ends (`end`)
- * and tells the page (`voice`, `page`).
+ * and tells the page (`voice`, `page`). Some come later (`session-live`, `session-act`).
  *
  * Names that end in "_" are shortened in the scripts; they are nobody else's to use.
  */
@@ -29,6 +30,11 @@ export interface Tab {
   readonly prompt_: Stop;
   /** Asks the server, or joins whoever is about to. */
   readonly exchange_: () => Promise<Exchange>;
+  /** What a part that is loaded later shares with this script. */
+  readonly core_: Core;
+  /** Loads what acts, and what keeps in touch. */
+  readonly act_: () => Promise<typeof import('./session-act.js')>;
+  readonly live_: () => Promise<typeof import('./session-live.js')>;
   /** Makes the newest choice the session's platform. */
   readonly switch_: () => Promise<SwitchAnswer>;
 
@@ -73,6 +79,10 @@ export interface Tab {
   /** Whether this tab asks the server for itself (polling) or for all (leading). */
   inCharge_?: boolean;
   leading_?: boolean;
+  /** What keeps in touch, once it is there. */
+  loaded_?: typeof import('./session-live.js') | undefined;
+  /** Takes in that a person acted in another tab. */
+  heed_?: Stop;
   /** The stream has just said something. */
   flowing_?: boolean;
   /** The leader has said something since this tab last looked. */

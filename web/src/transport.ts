@@ -1,9 +1,8 @@
-import { insist } from './ask.js';
-import { hearStream } from './hear.js';
+import { hearStream } from './hear-stream.js';
 import { backoff, pause, type Stop } from './scope.js';
 import { readStream } from './stream.js';
 import { checkInterval, now, positionOf, type Tab, visible } from './tab.js';
-import { debug, setStatus } from './voice.js';
+import { debug } from './voice.js';
 
 const STRIKES = 3;
 const TRY_AGAIN = 30;
@@ -16,6 +15,7 @@ const TRY_AGAIN = 30;
  */
 export function keep(tab: Tab, leading: boolean): Stop {
   const { scope_: scope } = tab;
+  const { insist_: insist, setStatus_: setStatus } = tab.core_;
   const over = new AbortController();
   const { signal } = over;
   tab.inCharge_ = true;

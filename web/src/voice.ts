@@ -1,7 +1,5 @@
 import { isSessionRefused, type SessionError } from './errors.js';
-import { warn } from './idle.js';
 import { pinned, withPin } from './pin.js';
-import { tellAlive } from './channel.js';
 import { now, stateIn, type Choice, type Tab } from './tab.js';
 import type { SessionState, SyncStatus } from './wire.js';
 
@@ -47,12 +45,12 @@ export function setStatus(tab: Tab, status: SyncStatus): void {
   tab.status_ = status;
   show(tab);
   dispatch(tab, 'sessionSyncStatus', { status });
-  if (tab.leading_) tellAlive(tab);
+  if (tab.leading_) tab.loaded_?.tellAlive(tab);
 }
 
 /** Tells whoever shows what is known. */
 export function show(tab: Tab): void {
-  warn(tab);
+  tab.loaded_?.warn(tab);
   changed(tab);
 }
 

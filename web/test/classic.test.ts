@@ -1,11 +1,13 @@
 // @vitest-environment node
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { Browser, type Tab } from './world.js';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const script = read('../../sessionhttp/static/session-sync.js');
+const SCRIPT = new URL('../../sessionhttp/static/session-sync.js', import.meta.url);
 const snippet = (name: string) => read(`specification/${name}.js`);
 
 let browser: Browser;
@@ -27,7 +29,12 @@ beforeEach(() => {
   page.window = page.self = page;
   delete page.Date;
   vm.createContext(page);
-  run = (source) => vm.runInContext(source, page);
+  run = (source) =>
+    vm.runInContext(source, page, {
+      // The parts come from beside the script, as in a browser.
+      filename: fileURLToPath(SCRIPT),
+      importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
   tab.document.currentScript = null;
 });
 

@@ -43,7 +43,7 @@ describe('the metrics', () => {
     const [, two] = tabs;
     expect(two!.sync.getPerformanceMetrics().deliveryP99).toBeLessThan(10);
     for (let i = 0; i < 30; i++) {
-      browser.carry = () => [i === 20 ? 300 : 1];
+      browser.carry = () => [i % 10 === 0 ? 300 : 1];
       server.switchTo(session, 1 + (i % 2));
       await advance(1000);
     }

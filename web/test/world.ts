@@ -3,6 +3,7 @@
  * What can go wrong between tabs (a message lost, doubled or late, a tab that crashes) and
  * between browser and server (down, slow, answering late) is decided by the test.
  */
+import './parts.js';
 import { vi } from 'vitest';
 import { type Scope, SessionSync } from '../src/index.js';
 
