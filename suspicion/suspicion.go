@@ -41,14 +41,14 @@ var signals = [count]struct {
 	weight int
 	words  string
 }{
-	{"user_agent_changed", 40, "It is used by another browser than the one that signed in."},
-	{"platform_changed", 25, "It is used on another kind of device than the one that signed in."},
-	{"user_agent_older", 20, "It is used by an older version of the browser that signed in."},
-	{"language_changed", 10, "The browser asks for another language than at sign-in."},
-	{"network_changed", 10, "It is used from another network than at sign-in."},
-	{"two_places", 10, "It is used from two networks in turn, within minutes."},
-	{"many_platform_switches", 20, "The platform was to be switched more often than is allowed in an hour."},
-	{"many_failures", 30, "Many of its requests were refused within a few minutes."},
+	{"user_agent_changed", 40, "Another browser has used it."},
+	{"platform_changed", 25, "It was used on another kind of device."},
+	{"user_agent_older", 20, "An older version of the browser has used it."},
+	{"language_changed", 10, "It was used in another language."},
+	{"network_changed", 10, "It was used from another network."},
+	{"two_places", 10, "It was used from two networks in turn."},
+	{"many_platform_switches", 20, "The platform was to be switched too often."},
+	{"many_failures", 30, "Many of its requests were refused."},
 }
 
 // Signals lists every signal.

@@ -136,6 +136,7 @@ var allowed = map[string][]string{
 	"bench":                            {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                             {},
 	"test/attack":                      {"internal/nginxtest"},
+	"test/e2e/rotating":                {".", "memstore", "sessionhttp"},
 }
 
 // forbidden are packages of the standard library by which a wrong arrow betrays

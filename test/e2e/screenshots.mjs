@@ -2,10 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { browser, live, openTab, Server, signIn } from './harness.mjs';
+import { arrives, browser, live, openTab, Server, signIn } from './harness.mjs';
 
 const FOLDER = resolve(import.meta.dirname, '../../bin/screenshots');
 const LONG = 'Донаудампфшиффартсгезельшафт — the account of the society for the protection of very long names';
+
+const PHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1';
 
 // Each page: how to come to it, and what to do there first.
 const pages = {
@@ -16,6 +19,24 @@ const pages = {
     await tab.fill('#password', 'wrong');
     await tab.click('button.main');
     await tab.waitForLoadState();
+    return tab;
+  },
+  // The cookie in another browser, and another device that ends the session.
+  'sign-in-ended': async (context, server) => {
+    const tab = await signIn(context, server);
+    const other = await signIn(await context.browser().newContext({ userAgent: PHONE }), server);
+    await other.click('text=End all others');
+    await other.context().close();
+    await arrives(tab, '/login');
+    return tab;
+  },
+  'home-noticed': async (context, server) => {
+    const tab = await signIn(context, server, 'sam');
+    await live(tab);
+    const { value } = (await context.cookies()).find((c) => c.name === 'vedfolnir');
+    await fetch(`${server.url}/api/session_state`, { headers: { Cookie: `vedfolnir=${value}`, 'User-Agent': 'curl/8.5.0' } });
+    await tab.reload();
+    await live(tab);
     return tab;
   },
   home: async (context, server) => {

@@ -96,7 +96,7 @@ func TestWhatWasNoticedIsSaidAlikeEverywhere(t *testing.T) {
 	const explained = "user_agent_changed 40, platform_changed 25, score 65: note"
 	for name, b := range map[string]*browser{"desk": desk, "phone": phone} {
 		b.open("/")
-		b.sees("Is this you?", "It is used by another browser than the one that signed in.", "It is used on another kind of device than the one that signed in.")
+		b.sees("Is this you?", "Another browser has used it.", "It was used on another kind of device.")
 		if n := strings.Count(b.page.body, "Is this you?"); n != 1 {
 			t.Errorf("%s: %d sessions are suspicious", name, n)
 		}
