@@ -20,6 +20,7 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
 	"github.com/vedfolnir/session/sessionhttp"
+	"github.com/vedfolnir/session/sessiontest"
 )
 
 // edge is a handler on a store that can be made to fail, as a browser over TLS
@@ -329,8 +330,8 @@ func TestOnlyWhatAPersonDoesIsActivity(t *testing.T) {
 		{"an image", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			now := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
-			m, err := session.New(memstore.New(), nil, session.Config{Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)})
+			now := sessiontest.NewClock()
+			m, err := session.New(memstore.New(), nil, session.Config{Now: now.Now, Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -343,7 +344,7 @@ func TestOnlyWhatAPersonDoesIsActivity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			now = now.Add(3 * time.Hour) // more than a tenth of the idle timeout: stored at once
+			now.Advance(3 * time.Hour) // more than a tenth of the idle timeout: stored at once
 			r := httptest.NewRequest("GET", "https://example.com/", nil)
 			r.Header.Set("Cookie", "__Host-vedfolnir="+token.Reveal())
 			for i := 0; i < len(test.headers); i += 2 {
@@ -354,7 +355,7 @@ func TestOnlyWhatAPersonDoesIsActivity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if counted := after.Session.LastActivity.Equal(now); counted != test.counts {
+			if counted := after.Session.LastActivity.Equal(now.Now()); counted != test.counts {
 				t.Errorf("activity at %v, now is %v", after.Session.LastActivity, now)
 			}
 		})
@@ -403,8 +404,8 @@ func TestLesson33_TwoStatedPlatformsAreNone(t *testing.T) {
 
 func TestTheAuditSaysFromWhereAnOldTokenWasReplayed(t *testing.T) {
 	heard := make(chan session.AuditEvent, 16)
-	now := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
-	m, err := session.New(memstore.New(), nil, session.Config{Now: func() time.Time { return now }, Audit: auditFunc(func(e session.AuditEvent) { heard <- e })})
+	now := sessiontest.NewClock()
+	m, err := session.New(memstore.New(), nil, session.Config{Now: now.Now, Audit: auditFunc(func(e session.AuditEvent) { heard <- e })})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +425,7 @@ func TestTheAuditSaysFromWhereAnOldTokenWasReplayed(t *testing.T) {
 	if _, err := m.Authenticate(t.Context(), renewed, session.Client{}); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(time.Minute) // past the overlap
+	now.Advance(time.Minute) // past the overlap
 	r := httptest.NewRequest("GET", "https://example.com/api/session_state", nil)
 	r.Header.Set("Cookie", "__Host-vedfolnir="+old.Reveal())
 	r.Header.Set("User-Agent", "thief/1.0")
