@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
-import { arrives, browser, openTab, Server, signIn, until } from '../harness.mjs';
+import { arrives, browser, live, openTab, Server, signIn, until } from '../harness.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -31,6 +31,10 @@ const PAGES = {
   },
   'home with platforms': (context) => signIn(context, server, 'alex'),
   'home without platforms': (context) => signIn(context, server, 'robin'),
+  'a change of password': async (context) => {
+    await signIn(context, server, 'alex');
+    return openTab(context, `${server.url}/password`);
+  },
   'nothing here': async (context) => {
     await signIn(context, server, 'alex');
     return openTab(context, `${server.url}/nothing`);
@@ -95,4 +99,32 @@ test('by keyboard alone: sign in, switch, sign out, and always see where one is'
   await tab.keyboard.press('Enter');
   await arrives(tab, '/login');
   await context.close();
+});
+
+test('a changed password: tabs elsewhere leave, this tab and its neighbour go on', async () => {
+  const [context, other] = await Promise.all([chromium.newContext(), chromium.newContext()]);
+  const neighbour = await signIn(context, server, 'sam');
+  const elsewhere = await signIn(other, server, 'sam');
+  await Promise.all([live(neighbour), live(elsewhere)]);
+  const tab = await openTab(context, `${server.url}/`);
+  await tab.click('a[href="/password"]');
+  const send = async (current, fresh) => {
+    await tab.fill('#current', current);
+    await tab.fill('#password', fresh);
+    await tab.fill('#again', fresh);
+    await tab.click('button.main');
+  };
+  await send('vedfolnir-demo', 'passwordpassword');
+  assert.match(await tab.textContent('[role=alert]'), /guessed/);
+  await send('vedfolnir-demo', 'nine purple kettles whisper');
+  await arrives(tab, '/');
+  assert.match(await tab.textContent('[role=status].notice'), /Your password is changed/);
+  await arrives(elsewhere, '/login');
+  await live(tab);
+  await live(neighbour);
+  assert.equal(new URL(neighbour.url()).pathname, '/');
+  await neighbour.reload();
+  assert.equal(new URL(neighbour.url()).pathname, '/');
+  await context.close();
+  await other.close();
 });
