@@ -23,11 +23,19 @@ func TestPromises(t *testing.T) {
 	for _, document := range promiseLists {
 		t.Run(path.Base(document), func(t *testing.T) {
 			rows, open := 0, 0
+			numbered := map[string]int{}
 			for _, row := range tables(read(t, document)) {
 				if row.heading[len(row.heading)-1] != "Tests" {
+					t.Errorf("%s:%d: the table's last column is %q, so that no test holds it: call it Tests", document, row.line, row.heading[len(row.heading)-1])
 					continue
 				}
 				rows++
+				if number := row.cells[0]; number != "" && number[0] <= '9' && document != "docs/security.md" {
+					if before, ok := numbered[number]; ok {
+						t.Errorf("%s:%d: %s stands in line %d already", document, row.line, number, before)
+					}
+					numbered[number] = row.line
+				}
 				cell := row.cells[len(row.cells)-1]
 				names := codeSpan.FindAllStringSubmatch(cell, -1)
 				switch {
