@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vedfolnir/session/internal/testservers"
 )
 
 const exitUnwell = 4
@@ -182,6 +184,26 @@ func TestDoctorFindsWhatADemoLeft(t *testing.T) {
 	}
 	if found != 4 {
 		t.Errorf("%d of 4 people: %+v", found, findings)
+	}
+}
+
+func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
+	folder := t.TempDir()
+	flags := []string{"--database=" + testservers.HastyPostgreSQL(t), "--keys=" + filepath.Join(folder, "shared.keys")}
+	for _, step := range [][]string{{"keys", "make"}, {"migrate"}} {
+		if out, err := command(t, folder, nil, append(step, flags...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", step, err, out)
+		}
+	}
+	found := map[string]bool{} // and whether it is a problem
+	for _, f := range diagnose(t, folder, nil, flags...) {
+		found[f.Code] = f.Problem
+	}
+	if !found["NOT_DURABLE"] {
+		t.Errorf("nothing of NOT_DURABLE: %v", found)
+	}
+	if problem, ok := found["NO_SYNCHRONOUS_STANDBY"]; !ok || problem {
+		t.Errorf("not a note of NO_SYNCHRONOUS_STANDBY: %v", found)
 	}
 }
 

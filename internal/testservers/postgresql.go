@@ -35,6 +35,22 @@ func PostgreSQL(t testing.TB) string {
 	return database.String()
 }
 
+// HastyPostgreSQL is a server of the test's own, with its address, that does not
+// wait for its disk (fsync is off).
+func HastyPostgreSQL(t testing.TB) string {
+	t.Helper()
+	server, p, err := startPostgreSQL()
+	if err != nil {
+		missing(t, "postgresql", err)
+	}
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.String()
+}
+
 // postgreSQL is the server of this process.
 var postgreSQL = sync.OnceValues(func() (*url.URL, error) {
 	running := postgreSQLAt(cmp.Or(os.Getenv("PGUSER"), "postgres"), cmp.Or(os.Getenv("PGHOST"), "127.0.0.1"), cmp.Or(os.Getenv("PGPORT"), "5432"))
