@@ -3,6 +3,7 @@ package attack
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -173,10 +174,29 @@ func (b *browser) pair() string { return sessionCookie + "=" + b.cookie(sessionC
 // state of the session, as the person's page sees it.
 func (b *browser) state() answer { b.t.Helper(); return b.get("/api/session_state") }
 
-// unharmed demands that the person is signed in and acts as before.
+// unharmed holds a victim's session against what it was: whose it is, as which
+// platform, and until when. That an attack was noticed is no harm; it makes another
+// version.
 func (b *browser) unharmed(before answer, what string) {
 	b.t.Helper()
-	if now := b.state(); now.status != 200 || now.header.Get("ETag") != before.header.Get("ETag") {
+	if now := b.state(); now.status != 200 || b.said(now) != b.said(before) {
 		b.t.Errorf("%s: the victim's session is another: %d %s\nwas %s", what, now.status, now.body, before.body)
 	}
+}
+
+// said is what an answer of session_state says of the session itself.
+func (b *browser) said(a answer) string {
+	b.t.Helper()
+	var state struct {
+		User, Platform json.RawMessage
+		Session        struct {
+			ID      string `json:"session_id"`
+			Created string `json:"created_at"`
+			Expires string `json:"expires_at"`
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &state); err != nil || state.Session.ID == "" {
+		b.t.Fatalf("no state: %v: %d %s", err, a.status, a.body)
+	}
+	return fmt.Sprintf("%s %s %+v", state.User, state.Platform, state.Session)
 }

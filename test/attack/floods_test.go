@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -92,14 +93,15 @@ func headerFlood(t *testing.T, w *world) {
 	v.unharmed(before, "afterwards")
 }
 
-// endless is a body that never ends by itself; read tells how much was taken.
-type endless struct{ read int }
+// endless is a body that never ends by itself; read tells how much was taken, also
+// while the client's own goroutine goes on sending.
+type endless struct{ read atomic.Int64 }
 
 func (e *endless) Read(b []byte) (int, error) {
 	for i := range b {
 		b[i] = 'a'
 	}
-	if e.read += len(b); e.read > 64<<20 {
+	if e.read.Add(int64(len(b))) > 64<<20 {
 		return 0, io.EOF
 	}
 	return len(b), nil
@@ -124,8 +126,8 @@ func bodyFlood(t *testing.T, w *world) {
 					t.Errorf("%s as %s: %d", target, kind, res.StatusCode)
 				}
 			}
-			if body.read > 8<<20 {
-				t.Errorf("%s as %s: %d MB were read", target, kind, body.read>>20)
+			if read := body.read.Load(); read > 8<<20 {
+				t.Errorf("%s as %s: %d MB were read", target, kind, read>>20)
 			}
 		}
 	}
