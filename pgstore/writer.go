@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/internal/gather"
 )
 
 const (
@@ -36,11 +36,7 @@ type writer struct {
 	conn *pgx.Conn  // nil: not connected
 	used time.Time  // when it last answered
 
-	mu      sync.Mutex
-	waiting []*change
-	closed  bool
-	woken   chan struct{}
-	stopped chan struct{}
+	queue *gather.Queue[*change]
 }
 
 // change waits for its commit: that of single sessions, or that of what a user has.
@@ -100,75 +96,41 @@ func (s *Store) write(ctx context.Context, c *change) error {
 }
 
 func startWriter(connect func(context.Context) (*pgx.Conn, error), cfg Config) *writer {
-	w := &writer{
-		connect: connect, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed,
-		woken: make(chan struct{}, 1), stopped: make(chan struct{}),
-	}
-	go w.run()
+	w := &writer{connect: connect, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed}
+	w.queue = gather.Start(pick, w.commitInTurn)
 	return w
 }
 
 func (w *writer) add(c *change) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+	if !w.queue.Add(c) {
 		return ErrClosed
 	}
-	w.waiting = append(w.waiting, c)
-	w.wake()
 	return nil
-}
-
-func (w *writer) wake() {
-	select {
-	case w.woken <- struct{}{}:
-	default:
-	}
 }
 
 // close returns when every change that was asked for has been answered.
 func (w *writer) close() {
-	w.mu.Lock()
-	w.closed = true
-	w.wake()
-	w.mu.Unlock()
-	<-w.stopped
+	w.queue.Close()
+	w.disconnect()
 }
 
-func (w *writer) run() {
-	defer close(w.stopped)
-	defer w.disconnect()
-	for range w.woken {
-		for {
-			batch, closed := w.take()
-			if len(batch) == 0 && closed {
-				return
-			}
-			if len(batch) == 0 {
-				break
-			}
-			w.turn.Lock()
-			w.commit(batch)
-			w.turn.Unlock()
-			runtime.Gosched() // lets those who were answered ask again, for fuller batches
-		}
-	}
-}
-
-// take the one that has waited longest, and what may share its batch.
-func (w *writer) take() (batch []*change, closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rest, size := w.waiting[:0:0], 0
-	for i, c := range w.waiting {
-		if i > 0 && (size+c.size() > batchLimit || !c.fits(w.waiting[0])) {
+// pick the one that has waited longest, and what may share its batch.
+func pick(waiting []*change) (batch, rest []*change) {
+	size := 0
+	for i, c := range waiting {
+		if i > 0 && (size+c.size() > batchLimit || !c.fits(waiting[0])) {
 			rest = append(rest, c)
 			continue
 		}
 		batch, size = append(batch, c), size+c.size()
 	}
-	w.waiting = rest
-	return batch, w.closed
+	return batch, rest
+}
+
+func (w *writer) commitInTurn(batch []*change) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	w.commit(batch)
 }
 
 // commit answers every change of the batch. If the server refuses them together,

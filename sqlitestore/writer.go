@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
+	"github.com/vedfolnir/session/internal/gather"
 )
 
 // batchLimit bounds how long one commit takes, and so how long others wait for it.
@@ -27,12 +26,7 @@ type writer struct {
 	patience time.Duration // for its turn
 	audited  bool
 	told     func(changes int, took time.Duration)
-
-	mu      sync.Mutex
-	waiting []*change
-	closed  bool
-	woken   chan struct{}
-	stopped chan struct{}
+	queue    *gather.Queue[*change]
 }
 
 // change waits for its commit. do may be called twice, if the first transaction
@@ -112,62 +106,20 @@ func answer(err error) error {
 }
 
 func startWriter(c *conn, turn turn, cfg Config) *writer {
-	w := &writer{conn: c, turn: turn, patience: cfg.BusyTimeout, audited: cfg.Audit, told: cfg.Committed, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
-	go w.run()
+	w := &writer{conn: c, turn: turn, patience: cfg.BusyTimeout, audited: cfg.Audit, told: cfg.Committed}
+	w.queue = gather.Start(gather.UpTo[*change](batchLimit), w.commit)
 	return w
 }
 
 func (w *writer) add(c *change) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+	if !w.queue.Add(c) {
 		return ErrClosed
 	}
-	w.waiting = append(w.waiting, c)
-	w.wake()
 	return nil
 }
 
-func (w *writer) wake() {
-	select {
-	case w.woken <- struct{}{}:
-	default:
-	}
-}
-
 // close returns when every change that was asked for has been answered.
-func (w *writer) close() {
-	w.mu.Lock()
-	w.closed = true
-	w.wake()
-	w.mu.Unlock()
-	<-w.stopped
-}
-
-func (w *writer) run() {
-	defer close(w.stopped)
-	for range w.woken {
-		for {
-			batch, closed := w.take()
-			if len(batch) == 0 && closed {
-				return
-			}
-			if len(batch) == 0 {
-				break
-			}
-			w.commit(batch)
-			runtime.Gosched() // lets those who were answered ask again, for fuller batches
-		}
-	}
-}
-
-func (w *writer) take() (batch []*change, closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := min(len(w.waiting), batchLimit)
-	batch, w.waiting = w.waiting[:n:n], w.waiting[n:]
-	return batch, w.closed
-}
+func (w *writer) close() { w.queue.Close() }
 
 // commit answers every change of the batch. If they fail together, each is tried
 // alone, so that one bad change fails alone.
