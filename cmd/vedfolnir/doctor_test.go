@@ -111,6 +111,18 @@ func TestDoctorBehindAProxy(t *testing.T) {
 	}
 }
 
+// The origin of the settings is not the address that people use.
+func TestDoctorKnowsWhereThePasskeysAre(t *testing.T) {
+	p := launch(t, t.TempDir(), nil)
+	here := strings.Replace(p.url, "127.0.0.1", "localhost", 1)
+	for origin, want := range map[string][]string{here: nil, "https://accounts.example.org": {"OTHER_ORIGIN"}} {
+		findings := diagnose(t, t.TempDir(), []string{"VEDFOLNIR_ORIGIN=" + origin}, "--url", here)
+		if got := problems(findings); !slices.Equal(got, want) {
+			t.Errorf("with %s found %q, want %q: %+v", origin, got, want, findings)
+		}
+	}
+}
+
 // Behind a real proxy that nobody named the log says which flag is missing, once
 // and not for each request.
 func TestLesson29_AProxyThatNobodyNamedIsTold(t *testing.T) {

@@ -22,9 +22,9 @@ const (
 	clockTolerance = 30 * time.Second
 )
 
-// arrival looks at what a browser gets at that address. It fails only if the
-// address makes no sense.
-func (d *doctor) arrival(ctx context.Context, address string) error {
+// arrival looks at what a browser gets at that address, where the settings say that
+// people use origin. It fails only if the address makes no sense.
+func (d *doctor) arrival(ctx context.Context, address, origin string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil {
 		return hint(misused{fmt.Errorf("--url %q is no address of a server", address)}, "give it as a browser shows it, such as https://sessions.example.org")
@@ -45,6 +45,9 @@ func (d *doctor) arrival(ctx context.Context, address string) error {
 	}
 	if u.Scheme == "http" && !local(u) {
 		d.problem("PLAIN_HTTP", "serve HTTPS, and redirect http:// to it", "%s is reached without TLS", v.origin)
+	}
+	if origin != "" && origin != v.origin {
+		d.problem("OTHER_ORIGIN", "give the address that people use to --origin, unless they should not use this one", "passkeys work at %s, and not at %s", origin, v.origin)
 	}
 	d.clock(ready)
 	d.cookies(v, u)

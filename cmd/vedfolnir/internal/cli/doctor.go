@@ -74,7 +74,7 @@ func (dc doctorCommand) Run(c *Call) error {
 	}
 	if dc.URL != "" {
 		d.looked = append(d.looked, dc.URL)
-		if err := d.arrival(c, dc.URL); err != nil {
+		if err := d.arrival(c, dc.URL, c.settings.Origin); err != nil {
 			return err
 		}
 	}
@@ -124,6 +124,9 @@ func (d *doctor) settings(c *Call) {
 	}
 	if c.settings.Plain && !c.settings.Loopback {
 		d.problem("PLAIN_HTTP", "give --tls-cert and --tls-key, or put a proxy with HTTPS in front and name it with --trusted-proxy", "passwords and sessions cross the network without TLS")
+	}
+	if c.settings.Origin == "" && !(c.settings.Plain && c.settings.Loopback) && c.mistakes == nil {
+		d.note("NO_ORIGIN", "give --origin with the address that people use, such as https://accounts.example.org", "nobody can have a passkey: the server was not told its name, to which they are bound")
 	}
 }
 

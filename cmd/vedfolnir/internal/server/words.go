@@ -64,6 +64,9 @@ func warnOfSetUp(s config.Settings, log *slog.Logger) {
 	case s.TLS == nil:
 		log.Info("people can sign in through the named proxy only, when it says X-Forwarded-Proto: https and hands on Host; vedfolnir doctor --url https://... tells whether it does", "trusted_proxy", s.Proxies)
 	}
+	if s.Origin == "" && !(s.Plain && s.Loopback) {
+		log.Info("nobody can have a passkey: give --origin with the address that people use, such as https://accounts.example.org")
+	}
 	if s.Danger && (!s.Plain || s.Loopback) {
 		log.Warn("--dangerous-plain-http does nothing beside a certificate, a trusted proxy, or an address of this machine only: leave it out")
 	}

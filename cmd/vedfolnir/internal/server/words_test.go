@@ -13,6 +13,7 @@ import (
 // What keeps people from signing in, or puts them in danger, is said at the start
 // with the way out; a good set-up is told nothing.
 func TestLesson29_TheSetUpIsExplainedAtTheStart(t *testing.T) {
+	const name = "https://accounts.example.org"
 	here, there := netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.1/32")
 	for _, c := range []struct {
 		what     string
@@ -20,13 +21,14 @@ func TestLesson29_TheSetUpIsExplainedAtTheStart(t *testing.T) {
 		want     []string // one line each
 	}{
 		{"a demo", config.Settings{Addr: "127.0.0.1:80", Demo: true, Plain: true, Loopback: true}, nil},
-		{"a certificate", config.Settings{Addr: "0.0.0.0:443", TLS: &tls.Config{}}, nil},
+		{"a certificate", config.Settings{Addr: "0.0.0.0:443", TLS: &tls.Config{}, Origin: name}, nil},
+		{"no name", config.Settings{Addr: "0.0.0.0:443", TLS: &tls.Config{}}, []string{"--origin"}},
 		{"this machine", config.Settings{Addr: "127.0.0.1:80", Plain: true, Loopback: true}, []string{"--trusted-proxy 127.0.0.1"}},
-		{"danger", config.Settings{Addr: "0.0.0.0:80", Plain: true, Danger: true}, []string{"DANGEROUS"}},
-		{"danger for nothing", config.Settings{Addr: "0.0.0.0:443", TLS: &tls.Config{}, Danger: true}, []string{"--dangerous-plain-http does nothing"}},
-		{"danger beside a proxy", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here}, Danger: true}, []string{"X-Forwarded-Proto: https", "--dangerous-plain-http does nothing"}},
-		{"a proxy", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here}}, []string{"hands on Host"}},
-		{"a proxy that cannot come", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here, there}}, []string{"X-Forwarded-Proto: https", "10.0.0.1/32"}},
+		{"danger", config.Settings{Addr: "0.0.0.0:80", Plain: true, Danger: true, Origin: name}, []string{"DANGEROUS"}},
+		{"danger for nothing", config.Settings{Addr: "0.0.0.0:443", TLS: &tls.Config{}, Danger: true, Origin: name}, []string{"--dangerous-plain-http does nothing"}},
+		{"danger beside a proxy", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here}, Danger: true, Origin: name}, []string{"X-Forwarded-Proto: https", "--dangerous-plain-http does nothing"}},
+		{"a proxy", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here}, Origin: name}, []string{"hands on Host"}},
+		{"a proxy that cannot come", config.Settings{Addr: "127.0.0.1:80", Loopback: true, Proxies: []netip.Prefix{here, there}, Origin: name}, []string{"X-Forwarded-Proto: https", "10.0.0.1/32"}},
 	} {
 		j := &journal{}
 		warnOfSetUp(c.settings, slog.New(slog.NewTextHandler(j, nil)))
