@@ -212,34 +212,43 @@ const (
 		DELETE FROM session_feed WHERE xid < $2::xid8 AND xid <> ALL($3::xid8[])`
 )
 
-// trim removes what is old. It is only a try: the next one makes up for it.
-func (w *writer) trim() {
+// trimNowAndThen removes what is old. It is only a try, and the next one makes up for
+// it; but a feed that no try trims grows for ever, and so whoever runs this is told.
+func (w *writer) trimNowAndThen() {
 	if w.trimmer.since < trimEvery || w.conn == nil || w.conn.IsClosed() {
 		return
 	}
 	w.trimmer.since = 0
+	if err := w.trim(); err != nil {
+		w.log.Warn("pgstore: cannot trim the feed of changes, which grows until it can; see that the database answers, and that this user may delete from session_feed", "error", err)
+	}
+}
+
+func (w *writer) trim() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	now := stand{}
-	if w.conn.QueryRow(ctx, feedStands).Scan(&now.text, &now.end) != nil {
-		return
+	if err := w.conn.QueryRow(ctx, feedStands).Scan(&now.text, &now.end); err != nil {
+		return err
 	}
 	var err error
 	if now.snapshot, err = parseSnapshot(now.text); err != nil {
-		return
+		return err
 	}
 	old, ok := w.trimmer.note(now)
 	if !ok {
-		return
+		return nil
 	}
-	_ = pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
 		var text string
-		if err := tx.QueryRow(ctx, trimmedTo).Scan(&text); err != nil {
-			return err // another node is at it
+		if err := tx.QueryRow(ctx, trimmedTo).Scan(&text); errors.Is(err, pgx.ErrNoRows) {
+			return nil // another node is at it
+		} else if err != nil {
+			return err
 		}
 		before, err := parseSnapshot(text)
 		if err != nil || !old.covers(before) {
-			return err // another node has gone further
+			return err // nil: another node has gone further
 		}
 		if old.xip == nil {
 			old.xip = []uint64{}

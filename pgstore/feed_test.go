@@ -1,10 +1,13 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -92,13 +95,22 @@ func TestAnOpenTransactionHoldsUpNothing(t *testing.T) {
 	begin(t, testservers.PostgreSQL(t), `SELECT pg_current_xact_id()`)
 	old := changes(t, s, 0).Next
 	cursor := changes(t, s, old).Next
-	r := signIn(t, s, "alex")
-	version, n := r.Version, 0
+	// One session would do, if the server had not to keep its every version for as
+	// long as those transactions are open, and to go through them all for the next.
+	versions := map[session.ID]uint64{}
+	for len(versions) < 64 {
+		r := signIn(t, s, "alex")
+		versions[r.ID] = r.Version
+	}
+	cursor = changes(t, s, cursor).Next
+	n := 0
 	for range 3 * (2*feedLength + 2*trimEvery) / 2 / batchLimit {
 		var batch []*change
-		for range batchLimit {
-			n++
-			batch = append(batch, &change{done: make(chan struct{}), steps: []*step{{kind: toSwitch, id: r.ID, platform: fmt.Append(nil, n)}}})
+		for range batchLimit / len(versions) {
+			for id := range versions {
+				n++
+				batch = append(batch, &change{done: make(chan struct{}), steps: []*step{{kind: toSwitch, id: id, platform: fmt.Append(nil, "to ", n)}}})
+			}
 		}
 		s.writer.inTurn(func() { s.writer.commit(batch) })
 		if err := batch[0].err; err != nil {
@@ -106,15 +118,17 @@ func TestAnOpenTransactionHoldsUpNothing(t *testing.T) {
 		}
 		feed := changes(t, s, cursor)
 		for _, ch := range feed.Changes {
-			if ch.Version != version && ch.Version != version+1 || feed.Gap {
-				t.Fatalf("told of %+v after version %d, gap %v", ch, version, feed.Gap)
+			if known := versions[ch.Session]; ch.Version != known && ch.Version != known+1 || feed.Gap {
+				t.Fatalf("told of %+v after version %d, gap %v", ch, known, feed.Gap)
 			}
-			version = ch.Version
+			versions[ch.Session] = ch.Version
 		}
 		cursor = feed.Next
 	}
-	if want := r.Version + uint64(n); version != want {
-		t.Errorf("told as far as version %d, want %d", version, want)
+	for id, version := range versions {
+		if want := 1 + uint64(n/len(versions)); version != want {
+			t.Errorf("told of %s as far as version %d, want %d", id, version, want)
+		}
 	}
 	if !changes(t, s, old).Gap {
 		t.Error("a cursor from before what was trimmed has no gap")
@@ -123,6 +137,37 @@ func TestAnOpenTransactionHoldsUpNothing(t *testing.T) {
 	if err != nil || kept < feedLength || kept > 2*feedLength+3*trimEvery {
 		t.Errorf("%d changes are kept of %d, %v", kept, n, err)
 	}
+}
+
+// A feed that is not trimmed grows silently: whoever runs the node has to be told.
+func TestAFeedThatCannotBeTrimmedIsTold(t *testing.T) {
+	address := testservers.PostgreSQL(t)
+	var said bytes.Buffer
+	s := openHere(t, address, Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	r := signIn(t, s, "alex")
+	if err := begin(t, address, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$;
+		CREATE TRIGGER refuse BEFORE DELETE ON session_feed FOR EACH ROW EXECUTE FUNCTION refuse()`).Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := one[string](t.Context(), s, `SELECT pg_current_snapshot()::text`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := parseSnapshot(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.writer.inTurn(func() {
+		s.writer.trimmer = trimmer{since: trimEvery, stands: []stand{{all, text, -2 * feedLength}}}
+	})
+	if _, err := s.Refresh(t.Context(), r.ID, r.Version, r.CreatedAt); err != nil {
+		t.Fatal("the change itself:", err)
+	}
+	s.writer.inTurn(func() {
+		if !strings.Contains(said.String(), "cannot trim the feed") {
+			t.Errorf("said %q", said.String())
+		}
+	})
 }
 
 func TestSnapshotsAreCompared(t *testing.T) {

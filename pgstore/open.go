@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Config struct {
 	// Committed is told of every commit of sessions: how many changes it holds and
 	// how long it took. It must not block.
 	Committed func(changes int, took time.Duration)
+	// Logger is told what no caller is: that the feed cannot be trimmed. Default:
+	// slog.Default().
+	Logger *slog.Logger
 }
 
 // ErrClosed is returned by every call after [Store.Close].
@@ -62,6 +66,7 @@ var _ session.Store = (*Store)(nil)
 func Open(ctx context.Context, address string, cfg Config) (*Store, error) {
 	cfg.Conns = cmp.Or(max(0, cfg.Conns), 8)
 	cfg.Patience = cmp.Or(max(0, cfg.Patience), 5*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	s, err := open(ctx, address, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: open: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type writer struct {
 	patience time.Duration // for rows that others hold
 	audited  bool
 	told     func(changes int, took time.Duration)
+	log      *slog.Logger
 	trimmer  trimmer
 
 	turn sync.Mutex // held while a batch is committed
@@ -96,7 +98,7 @@ func (s *Store) write(ctx context.Context, c *change) error {
 }
 
 func startWriter(connect func(context.Context) (*pgx.Conn, error), cfg Config) *writer {
-	w := &writer{connect: connect, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed}
+	w := &writer{connect: connect, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed, log: cfg.Logger}
 	w.queue = gather.Start(pick, w.commitInTurn)
 	return w
 }
@@ -150,7 +152,7 @@ func (w *writer) commit(batch []*change) {
 	for _, c := range batch {
 		c.settle(err)
 	}
-	w.trim()
+	w.trimNowAndThen()
 }
 
 func (c *change) settle(err error) {

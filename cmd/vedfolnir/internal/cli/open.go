@@ -48,7 +48,7 @@ func (c *Call) withNew(where config.Database, do func(*opened) error) (err error
 	log := slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var d opened
 	defer func() { err = errors.Join(err, d.close()) }()
-	if d.store, err = database.Open(c, where, database.Options{Audit: !c.settings.Session.Security.NoAuditLogging}); err != nil {
+	if d.store, err = database.Open(c, where, database.Options{Audit: !c.settings.Session.Security.NoAuditLogging, Logger: log}); err != nil {
 		return err
 	}
 	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{Dialect: database.Dialect(where), AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {

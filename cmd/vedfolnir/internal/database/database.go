@@ -41,13 +41,14 @@ type Store interface {
 type Options struct {
 	Audit     bool
 	Committed func(changes int, took time.Duration)
+	Logger    *slog.Logger
 }
 
 // Open opens the database: the server if there is an address, else the file. The
 // tables of sessions are brought up to date.
 func Open(ctx context.Context, d config.Database, o Options) (Store, error) {
 	if d.URL != "" {
-		return opened[Store](pgstore.Open(ctx, d.URL, pgstore.Config{Audit: o.Audit, Committed: o.Committed}))
+		return opened[Store](pgstore.Open(ctx, d.URL, pgstore.Config{Audit: o.Audit, Committed: o.Committed, Logger: o.Logger}))
 	}
 	path := d.Path
 	if d.Memory {

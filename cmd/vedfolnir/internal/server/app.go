@@ -67,7 +67,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		}
 	}
 	a.keys = s.Session.Security.Keys
-	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed}); err != nil {
+	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed, Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := a.openDirectory(ctx); err != nil {
