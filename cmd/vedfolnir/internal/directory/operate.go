@@ -142,9 +142,7 @@ func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, curre
 	if err != nil {
 		return err
 	}
-	me := *d
-	me.config.By = string(id)
-	err = me.update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1 AND password = ?3`, hash, old)
+	err = d.As(id).update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1 AND password = ?3`, hash, old)
 	if errors.Is(err, session.ErrUnknownUser) {
 		return ErrCredentials // it was changed meanwhile
 	}
@@ -167,7 +165,7 @@ func (d *Directory) newHash(ctx context.Context, id session.UserID, password str
 	return hash, nil
 }
 
-// Remove deletes the person and their platforms. End their sessions first.
+// Remove deletes the person and all that is theirs. End their sessions first.
 func (d *Directory) Remove(ctx context.Context, id session.UserID) error {
 	return d.remove(ctx, "remove person", id, "person_removed")
 }
@@ -185,8 +183,10 @@ func (d *Directory) remove(ctx context.Context, what string, id session.UserID, 
 	}
 	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) (sql.Result, error) {
 		return tx.overwriting(ctx, func() (sql.Result, error) {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM directory_platforms WHERE person_id = ?`, key); err != nil {
-				return nil, err
+			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes"} {
+				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE person_id = ?`, key); err != nil {
+					return nil, err
+				}
 			}
 			return tx.ExecContext(ctx, `DELETE FROM directory_people WHERE id = ?`, key)
 		})

@@ -57,8 +57,12 @@ var tables = []struct {
 		switches_since switches signals rotated_at`)},
 	{"session_audit", "seq", columns("seq at action user_id* session* platform_id* reason by* ip_address* user_agent* request_id salt* personal*")},
 	{"session_audit_checkpoints", "number", columns("number at oldest first before* last links* link* key signature*")},
-	{"directory_people", "id", columns("id username username_key email email_key password role demo? disabled?")},
+	{"directory_people", "id", columns("id username username_key email email_key password role demo? disabled? handle*")},
 	{"directory_platforms", "id", columns("id person_id name platform_type instance_url username is_default? active? last_used")},
+	{"directory_passkeys", "id", columns(`id* person_id site public_key* name model* transports backup_eligible? backed_up? sign_count
+		created_at last_used`)},
+	{"directory_recovery_codes", "hash", columns("hash* person_id made_at used_at")},
+	{"directory_spent", "thing", columns("thing* good_until")},
 	{"directory_attempts", "bucket", columns("bucket full_at")},
 }
 
