@@ -18,9 +18,15 @@ type devices struct {
 	t       *testing.T
 	h       *sessionhttp.Handler
 	cookies map[string]*http.Cookie
+	answer  *httptest.ResponseRecorder // the last one
 }
 
 func newDevices(t *testing.T, keys ...string) *devices {
+	t.Helper()
+	return newDevicesWith(t, sessionhttp.Config{KnownDevices: true, Logger: quietLogger}, keys...)
+}
+
+func newDevicesWith(t *testing.T, handler sessionhttp.Config, keys ...string) *devices {
 	t.Helper()
 	config := session.Config{Logger: quietLogger}
 	for _, key := range keys {
@@ -31,11 +37,11 @@ func newDevices(t *testing.T, keys ...string) *devices {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	h, err := sessionhttp.New(m, sessionhttp.Config{KnownDevices: true, Logger: quietLogger})
+	h, err := sessionhttp.New(m, handler)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &devices{t, h, map[string]*http.Cookie{}}
+	return &devices{t: t, h: h, cookies: map[string]*http.Cookie{}}
 }
 
 func (d *devices) request() *http.Request {
@@ -49,6 +55,7 @@ func (d *devices) request() *http.Request {
 func (d *devices) do(f func(http.ResponseWriter, *http.Request) error) {
 	d.t.Helper()
 	w := httptest.NewRecorder()
+	d.answer = w
 	if err := f(w, d.request()); err != nil {
 		d.t.Fatal(err)
 	}
@@ -152,5 +159,24 @@ func TestDevicesAreNotRememberedUnasked(t *testing.T) {
 	}
 	if set := w.Result().Cookies(); len(set) != 1 || set[0].Name != "__Host-vedfolnir" {
 		t.Errorf("Set-Cookie: %v", set)
+	}
+}
+
+// What SignedIn stores is there before anybody has the token: neither cookie has been
+// set when it is told, and the browser is known only by those that it brought.
+func TestEverySignInIsToldBeforeItsAnswer(t *testing.T) {
+	var d *devices
+	var known []bool
+	d = newDevicesWith(t, sessionhttp.Config{KnownDevices: true, Logger: quietLogger, SignedIn: func(r *http.Request, c *session.Context) {
+		if n := len(d.answer.Header()); n != 0 || c.Session.UserID != "7" {
+			t.Errorf("told of %s with %d headers set", c.Session.UserID, n)
+		}
+		_, is := d.h.KnownDevice(r, c.Session.UserID)
+		known = append(known, is)
+	}})
+	d.signIn("7")
+	d.signIn("7")
+	if len(known) != 2 || known[0] || !known[1] {
+		t.Errorf("%v", known)
 	}
 }

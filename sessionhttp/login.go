@@ -32,6 +32,9 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 	if err != nil {
 		return nil, err
 	}
+	if h.config.SignedIn != nil {
+		h.config.SignedIn(r, &c)
+	}
 	h.setCookie(w, r, token)
 	if h.devices != nil {
 		h.rememberDevice(w, r, c.Session.UserID)

@@ -55,6 +55,10 @@ type Config struct {
 	// KnownDevices sets a second cookie at sign-in, which stays when the person signs
 	// out: see [Handler.KnownDevice].
 	KnownDevices bool
+	// SignedIn is told of every sign-in before it is answered, with the request as it
+	// came: KnownDevice says whether the browser was known then. What it has stored
+	// when it returns is there before anybody holds the session's token.
+	SignedIn func(*http.Request, *session.Context)
 	// MaxFormBytes bounds a form that carries its CSRF token in a field; 1 MB.
 	MaxFormBytes int64
 	// Refused is told of every refusal that is answered, to count them. It must not
