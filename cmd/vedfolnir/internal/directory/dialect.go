@@ -67,6 +67,10 @@ func (db database) ExecContext(ctx context.Context, query string, args ...any) (
 	return db.DB.ExecContext(ctx, db.dialect.sql(query), args...)
 }
 
+func (tx *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return tx.Tx.QueryContext(ctx, tx.dialect.sql(query), args...)
+}
+
 func (tx *transaction) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	return tx.Tx.QueryRowContext(ctx, tx.dialect.sql(query), args...)
 }

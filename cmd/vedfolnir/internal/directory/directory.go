@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 // Config of a [Directory]. The zero value is right for a server.
@@ -25,6 +26,9 @@ type Config struct {
 	// Note writes an audit line in the transaction of what it tells. Default: none
 	// is written.
 	Note func(ctx context.Context, tx *sql.Tx, e session.AuditEvent) error
+	// Message makes what the operator's webhook is sent of a notice to a person: its
+	// id and body; one without an id is not sent. Default: nothing is.
+	Message func(Entry, notice.Notice) Message
 	// By is who does what is done, in those lines. Default: [session.System].
 	By string
 	// Logger gets what an operator should see. Default slog.Default().

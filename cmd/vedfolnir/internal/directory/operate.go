@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 // Entry is a person as an operator sees them.
@@ -116,20 +117,21 @@ func (d *Directory) SetRole(ctx context.Context, id session.UserID, role Role) e
 	return d.update(ctx, "set role", id, "role_set", string(role), `UPDATE directory_people SET role = ?2 WHERE id = ?1`, role)
 }
 
-// SetPassword replaces the person's password, or returns a [RuleError]. End their
-// sessions with Manager.RevokeUser and the reason CredentialChanged.
-func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password string) error {
+// SetPassword replaces the person's password, or returns a [RuleError]. They are told
+// of it in the same transaction. End their sessions with Manager.RevokeUser and the
+// reason CredentialChanged.
+func (d *Directory) SetPassword(ctx context.Context, id session.UserID, password string, tell ...notice.Notice) error {
 	hash, err := d.newHash(ctx, id, password)
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, "set password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1`, hash)
+	return d.storePassword(ctx, "set password", id, tell, `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1`, hash)
 }
 
 // ChangePassword is SetPassword by the person themselves, who has to give the
 // current one, or the error is [ErrCredentials]. End their other sessions with
 // Manager.RevokeOthers and the reason CredentialChanged.
-func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, current, password string) error {
+func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, current, password string, tell ...notice.Notice) error {
 	hash, err := d.newHash(ctx, id, password)
 	if err != nil {
 		return err
@@ -142,11 +144,34 @@ func (d *Directory) ChangePassword(ctx context.Context, id session.UserID, curre
 	if err != nil {
 		return err
 	}
-	err = d.As(id).update(ctx, "change password", id, "password_set", "", `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1 AND password = ?3`, hash, old)
+	err = d.As(id).storePassword(ctx, "change password", id, tell, `UPDATE directory_people SET password = ?2, demo = FALSE WHERE id = ?1 AND password = ?3`, hash, old)
 	if errors.Is(err, session.ErrUnknownUser) {
 		return ErrCredentials // it was changed meanwhile
 	}
 	return err
+}
+
+// storePassword is update of the password, and tells the person.
+func (d *Directory) storePassword(ctx context.Context, what string, id session.UserID, tell []notice.Notice, query string, args ...any) error {
+	key, err := rowID(string(id))
+	if err != nil {
+		return session.ErrUnknownUser
+	}
+	return d.changePerson(ctx, what, key, "password_set", "", func(tx *transaction) (sql.Result, error) {
+		result, err := tx.ExecContext(ctx, query, append([]any{key}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return result, err // nothing was changed, and there is nothing to tell
+		}
+		for _, n := range tell {
+			if err := d.tell(ctx, tx, key, n); err != nil {
+				return nil, err
+			}
+		}
+		return result, nil
+	})
 }
 
 // newHash of a password that is good for the person.
@@ -183,7 +208,7 @@ func (d *Directory) remove(ctx context.Context, what string, id session.UserID, 
 	}
 	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) (sql.Result, error) {
 		return tx.overwriting(ctx, func() (sql.Result, error) {
-			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes"} {
+			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes", "directory_notices", "directory_outbox"} {
 				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE person_id = ?`, key); err != nil {
 					return nil, err
 				}

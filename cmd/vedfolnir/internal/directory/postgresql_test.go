@@ -18,14 +18,21 @@ import (
 // its own.
 func postgreSQL(t *testing.T) (node func() *directory.Directory) {
 	t.Helper()
+	with := postgreSQLWith(t)
+	return func() *directory.Directory { return with(directory.Config{}) }
+}
+
+func postgreSQLWith(t *testing.T) (node func(directory.Config) *directory.Directory) {
+	t.Helper()
 	url := testservers.PostgreSQL(t)
-	return func() *directory.Directory {
+	return func(c directory.Config) *directory.Directory {
 		db, err := sql.Open("pgx", url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { db.Close() })
-		return open(t, db, directory.Config{Dialect: directory.PostgreSQL})
+		c.Dialect = directory.PostgreSQL
+		return open(t, db, c)
 	}
 }
 

@@ -57,12 +57,14 @@ var tables = []struct {
 		switches_since switches signals rotated_at`)},
 	{"session_audit", "seq", columns("seq at action user_id* session* platform_id* reason by* ip_address* user_agent* request_id salt* personal*")},
 	{"session_audit_checkpoints", "number", columns("number at oldest first before* last links* link* key signature*")},
-	{"directory_people", "id", columns("id username username_key email email_key password role demo? disabled? handle*")},
+	{"directory_people", "id", columns("id username username_key email email_key password role demo? disabled? handle* notices_seen")},
 	{"directory_platforms", "id", columns("id person_id name platform_type instance_url username is_default? active? last_used")},
 	{"directory_passkeys", "id", columns(`id* person_id site public_key* name model* transports backup_eligible? backed_up? sign_count
 		created_at last_used`)},
 	{"directory_recovery_codes", "hash", columns("hash* person_id made_at used_at")},
 	{"directory_spent", "thing", columns("thing* good_until")},
+	{"directory_notices", "id", columns("id person_id kind first_at last_at times device address several? detail")},
+	{"directory_outbox", "id", columns("id message_id person_id body made_at attempts due_at problem")},
 	{"directory_attempts", "bucket", columns("bucket full_at")},
 }
 
@@ -155,7 +157,7 @@ func goOn(ctx context.Context, from *sql.DB, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `UPDATE session_meta SET epoch = greatest(epoch, $1 + 1)`, epoch); err != nil {
 		return err
 	}
-	for _, table := range []string{"directory_people", "directory_platforms"} {
+	for _, table := range []string{"directory_people", "directory_platforms", "directory_notices", "directory_outbox"} {
 		var last int64
 		err := from.QueryRowContext(ctx, `SELECT seq FROM sqlite_sequence WHERE name = ?`, table).Scan(&last)
 		if errors.Is(err, sql.ErrNoRows) {
