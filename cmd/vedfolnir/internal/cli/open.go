@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 // operator is who does what is done from the command line.
@@ -111,6 +113,26 @@ func (d *opened) changed(ctx context.Context, id session.UserID) error {
 		return fmt.Errorf("it is done, but servers may show the old state for a minute: %w", err)
 	}
 	return nil
+}
+
+// byOperator is a notice of what is done from the command line.
+func byOperator(kind notice.Kind) notice.Notice {
+	n := notice.At(time.Now(), kind)
+	n.Detail = notice.ByOperator
+	return n
+}
+
+// tellEnded tells a person how many of their sessions an operator has ended.
+func (d *opened) tellEnded(ctx context.Context, id session.UserID, sessions int) error {
+	if sessions == 0 {
+		return nil
+	}
+	n := byOperator(notice.SessionsEnded)
+	n.Times = sessions
+	if err := d.people.Tell(ctx, id, n); err != nil && !errors.Is(err, session.ErrUnknownUser) {
+		return fmt.Errorf("it is done, but the person was not told: %w", err)
+	}
+	return d.changed(ctx, id)
 }
 
 // note writes an audit line of what an operator did.

@@ -157,10 +157,11 @@ func (s sessionRevoke) Run(c *Call) error {
 	if s.User != "" {
 		return who{s.User}.do(c, func(d *opened, e directory.Entry) error {
 			n, err := d.sessions.RevokeUser(c, e.ID, session.RevokedByAdmin, operator)
-			if err == nil {
-				c.say("Ended: %s of %s.", count(n, "session"), e.Username)
+			if err != nil {
+				return err
 			}
-			return err
+			c.say("Ended: %s of %s.", count(n, "session"), e.Username)
+			return d.tellEnded(c, e.ID, n)
 		})
 	}
 	if s.ID == "" {
@@ -171,7 +172,10 @@ func (s sessionRevoke) Run(c *Call) error {
 		return errNoHandle
 	}
 	return c.with(func(d *opened) error {
-		err := d.sessions.Revoke(c, id, session.RevokedByAdmin, operator)
+		record, err := d.store.Get(c, id)
+		if err == nil {
+			err = d.sessions.Revoke(c, id, session.RevokedByAdmin, operator)
+		}
 		if reason, ended := session.Ended(err); ended {
 			c.say("Session %s had ended before (%s).", id, reason)
 			return nil
@@ -180,7 +184,7 @@ func (s sessionRevoke) Run(c *Call) error {
 			return noSuchSession(err, id)
 		}
 		c.say("Session %s has ended.", id)
-		return nil
+		return d.tellEnded(c, record.UserID, 1)
 	})
 }
 

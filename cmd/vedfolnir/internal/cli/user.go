@@ -6,6 +6,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 type userCommands struct {
@@ -137,7 +138,7 @@ func (u userPasswd) Run(c *Call) error {
 		if err != nil {
 			return err
 		}
-		if err := d.people.SetPassword(c, e.ID, password); err != nil {
+		if err := d.people.SetPassword(c, e.ID, password, byOperator(notice.PasswordChanged)); err != nil {
 			return err
 		}
 		n, err := d.sessions.RevokeUser(c, e.ID, session.CredentialChanged, operator)

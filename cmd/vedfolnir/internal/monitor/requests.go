@@ -43,7 +43,7 @@ func (m *Monitor) Requests(next http.Handler, log *slog.Logger, from func(*http.
 
 // routes that have a name of their own; all others share one.
 var routes = map[string]bool{
-	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/password": true, "/sessions/end-others": true,
+	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/password": true, "/safety": true, "/api/safety": true, "/sessions/end-others": true,
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
 	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true, "/api/arrival": true, "/api/export": true,
@@ -60,6 +60,10 @@ func Route(path string) string {
 		return "asset"
 	case strings.HasPrefix(path, "/api/switch_platform/"):
 		return "/api/switch_platform/{id}"
+	case strings.HasPrefix(path, "/safety/seen/"):
+		return "/safety/seen/{id}"
+	case strings.HasPrefix(path, "/api/safety/seen/"):
+		return "/api/safety/seen/{id}"
 	case strings.HasPrefix(path, "/api/sessions/"):
 		return "/api/sessions/{handle}"
 	case strings.HasPrefix(path, "/sessions/") && strings.HasSuffix(path, "/end"):

@@ -13,6 +13,7 @@ import (
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 // Data is everything, without what opens a door: no password's hash, no secret's,
@@ -22,7 +23,21 @@ type Data struct {
 	Person    *Person      `json:"person"` // null: removed, and only traces are left
 	Platforms []Platform   `json:"platforms"`
 	Sessions  []Session    `json:"sessions"` // those that have ended too
+	Notices   []Notice     `json:"notices"`  // what they were told of their account
 	Audit     []audit.View `json:"audit"`    // what happened to them, and what they did
+}
+
+// Notice is a line of the Safety page.
+type Notice struct {
+	Kind    notice.Kind `json:"kind"`
+	Text    string      `json:"text"`
+	Detail  string      `json:"detail"`
+	Times   int         `json:"times"`
+	First   time.Time   `json:"first_at"`
+	Last    time.Time   `json:"at"`
+	Device  string      `json:"device"`
+	Address string      `json:"ip_address"`
+	New     bool        `json:"is_new"`
 }
 
 // Person is the profile.
@@ -88,7 +103,7 @@ func handle(id session.ID) *session.ID {
 
 // Gather reads everything about the person of that id.
 func Gather(ctx context.Context, people *directory.Directory, store database.Store, id session.UserID, now time.Time) (Data, error) {
-	d := Data{At: now.UTC(), Platforms: []Platform{}, Sessions: []Session{}, Audit: []audit.View{}}
+	d := Data{At: now.UTC(), Platforms: []Platform{}, Sessions: []Session{}, Notices: []Notice{}, Audit: []audit.View{}}
 	if err := d.profile(ctx, people, id); err != nil {
 		return d, err
 	}
@@ -128,6 +143,13 @@ func (d *Data) profile(ctx context.Context, people *directory.Directory, id sess
 	platforms, err := people.Platforms(ctx, id)
 	for _, p := range platforms {
 		d.Platforms = append(d.Platforms, Platform{p.ID, p.Name, p.Type, p.InstanceURL, p.Username, p.IsDefault, optional(p.LastUsed)})
+	}
+	if err != nil {
+		return err
+	}
+	told, err := people.Notices(ctx, id)
+	for _, n := range told {
+		d.Notices = append(d.Notices, Notice{n.Kind, n.Title(), n.Detail, n.Times, n.First, n.Last, n.Device, n.Address, n.New})
 	}
 	return err
 }

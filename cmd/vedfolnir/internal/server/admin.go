@@ -1,8 +1,6 @@
 package server
 
 import (
-	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -64,17 +62,10 @@ func (a *App) showMetrics(w http.ResponseWriter, r *http.Request) {
 		a.sessions.Error(w, r, err)
 		return
 	}
-	body, err := json.Marshal(struct {
+	a.json(w, r, struct {
 		Success bool `json:"success"`
 		monitor.Metrics
 	}{true, metrics})
-	if err != nil {
-		a.sessions.Error(w, r, fmt.Errorf("metrics: %w", err))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_, err = w.Write(body)
-	a.sent(r, err)
 }
 
 // mustBeAdmin asks the directory: what the session was made with may be old.

@@ -17,6 +17,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/sessionhttp"
 )
@@ -48,6 +49,7 @@ type App struct {
 	sealer   *audit.Sealer // nil: there is no audit
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
+	soon     soon           // notices to people, gathered
 
 	exporting chan struct{} // holds one at a time
 }
@@ -73,6 +75,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if err := a.openDirectory(ctx); err != nil {
 		return nil, err
 	}
+	a.soon.tell = func(user session.UserID, n notice.Notice) { a.tell(context.Background(), user, n) }
 	s.Session.Logger = log
 	if a.bus, err = database.OpenBus(ctx, s.Database, log); err != nil {
 		return nil, err
@@ -80,8 +83,10 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if a.bus != nil {
 		s.Session.Bus = a.bus
 	}
+	audited := !s.Session.Security.NoAuditLogging
 	a.auditor = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
-	s.Session.Audit = a.monitor.Audit(a.auditor)
+	s.Session.Audit = a.monitor.Audit(hearing{a.tellOf, a.auditor, audited})
+	s.Session.Security.NoAuditLogging = false // people are told all the same
 	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
 		return nil, err
 	}
@@ -89,7 +94,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		cmp.Or(s.AttemptsPerAccount, config.DefaultAttemptsPerAccount), cmp.Or(s.AttemptsPerAddress, config.DefaultAttemptsPerAddress),
 		a.manager.DeriveKeys("attempts")[0],
 	}
-	if !s.Session.Security.NoAuditLogging {
+	if audited {
 		a.sealer = a.newSealer(s)
 	}
 	a.monitor.Watch(a.manager)
@@ -99,7 +104,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
-		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused,
+		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused, SignedIn: a.signedIn,
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +132,7 @@ func (a *App) openDirectory(ctx context.Context) (err error) {
 // more. It may be called twice.
 func (a *App) Close() error {
 	var errs []error
+	a.soon.close()
 	if a.manager != nil {
 		errs = append(errs, a.manager.Close())
 	}

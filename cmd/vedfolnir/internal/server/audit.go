@@ -23,6 +23,20 @@ type auditor struct {
 	notes *sync.WaitGroup // that are on their way to the store
 }
 
+// hearing hears every event, and hands it on if there is an audit.
+type hearing struct {
+	hear func(context.Context, session.AuditEvent)
+	session.Auditor
+	audited bool
+}
+
+func (h hearing) Audit(ctx context.Context, e session.AuditEvent) {
+	h.hear(ctx, e)
+	if h.audited {
+		h.Auditor.Audit(ctx, e)
+	}
+}
+
 func (a auditor) Audit(ctx context.Context, e session.AuditEvent) {
 	a.Auditor.Audit(ctx, e)
 	switch e.Action {
@@ -47,6 +61,9 @@ func (a auditor) note(ctx context.Context, e session.AuditEvent) {
 // alone, so that nobody fills the database with them.
 func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
 	a.monitor.Refused(r, p)
+	if p.FailedAttempt() {
+		a.tellFailed(r.Context())
+	}
 	if a.sealer == nil { // there is no audit
 		return
 	}

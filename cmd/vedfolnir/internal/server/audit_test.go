@@ -172,7 +172,7 @@ func TestAPersonHasAllThatIsStoredAboutThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	alex := entry(t, s, "alex")
-	if data.Person == nil || data.Person.Email != alex.Email || len(data.Platforms) != alex.Platforms || len(data.Sessions) != 1 || len(data.Audit) == 0 {
+	if data.Person == nil || data.Person.Email != alex.Email || len(data.Platforms) != alex.Platforms || len(data.Sessions) != 1 || len(data.Audit) == 0 || len(data.Notices) != 1 {
 		t.Errorf("%s", p.body)
 	}
 	robin := entry(t, s, "robin")

@@ -73,7 +73,7 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 		a.sessions.Error(w, r, err)
 		return
 	}
-	page := ui.Home{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")], Stamp: c.Stamp()}
+	page := ui.Home{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")]}
 	names := map[session.PlatformID]string{}
 	now := a.manager.Now()
 	for _, p := range c.Platforms() {
@@ -137,7 +137,11 @@ func (a *App) done(w http.ResponseWriter, r *http.Request, what string, err erro
 		a.sessions.Error(w, r, err)
 		return
 	}
-	seeOther(w, "/?done="+what)
+	back := "/"
+	if r.PostFormValue("back") == safetyPath { // where the form was
+		back = safetyPath
+	}
+	seeOther(w, back+"?done="+what)
 }
 
 func seeOther(w http.ResponseWriter, path string) {
@@ -151,7 +155,19 @@ func (a *App) frame(w http.ResponseWriter, r *http.Request) ui.Frame {
 	if !c.SignedIn() {
 		return ui.Frame{}
 	}
-	return ui.Frame{Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User()}
+	return ui.Frame{
+		Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User(), Stamp: c.Stamp(), Path: r.URL.Path, News: a.news(r, c.Session.UserID),
+	}
+}
+
+// news counts what the person was told and has not seen. A page is shown all the
+// same if that cannot be read.
+func (a *App) news(r *http.Request, user session.UserID) int {
+	n, err := a.people.NewNotices(r.Context(), user)
+	if err != nil && r.Context().Err() == nil {
+		a.log.WarnContext(r.Context(), "cannot count what a person was told", "error", err)
+	}
+	return n
 }
 
 // nothingHere shows nothing of the person where the address looks like a file:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/sessionhttp"
 )
@@ -53,7 +54,8 @@ func (a *App) proveAndChange(r *http.Request, c *session.Context) error {
 	ctx, user := r.Context(), c.User()
 	tries(ctx, user.ID)
 	return a.prove(ctx, a.bucketsOf(ctx, user.Username, user.ID), func() error {
-		err := a.people.ChangePassword(ctx, user.ID, r.PostFormValue("current"), r.PostFormValue("password"))
+		err := a.people.ChangePassword(ctx, user.ID, r.PostFormValue("current"), r.PostFormValue("password"),
+			a.complete(ctx, notice.Notice{Kind: notice.PasswordChanged}))
 		var rule directory.RuleError
 		switch {
 		case errors.Is(err, directory.ErrCredentials):

@@ -40,6 +40,10 @@ func (a *App) table() []route {
 		{"POST", "/sessions/end-others", person, a.endOthers},
 		{"GET", "/password", person, a.showPassword},
 		{"POST", "/password", person, a.changePassword},
+		{"GET", safetyPath, person, a.showSafety},
+		{"POST", safetyPath + "/seen/{id}", person, a.seen},
+		{"GET", "/api/safety", person, a.safety},
+		{"POST", "/api/safety/seen/{id}", person, a.safetySeen},
 		{"GET", exportPath, person, a.export},
 		{"GET", "/api/admin/metrics", administrator, a.showMetrics},
 	}

@@ -203,6 +203,9 @@ func (w *walk) path(t *testing.T, pattern string) string {
 		id, _ := w.session(t)
 		return strings.NewReplacer("{handle}", id.String(), "{id}", id.String()).Replace(pattern)
 	}
+	if prefix, ok := strings.CutSuffix(pattern, "/seen/{id}"); ok {
+		return prefix + "/seen/1"
+	}
 	if strings.Contains(pattern, "{") {
 		t.Fatalf("%s takes what this test does not know", pattern)
 	}
@@ -214,6 +217,7 @@ func (w *walk) path(t *testing.T, pattern string) string {
 func (w *walk) stored(t *testing.T) string {
 	t.Helper()
 	w.notes.Wait()
+	w.soon.settle()
 	db := w.store.DB()
 	names, err := db.QueryContext(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'session_audit%' ORDER BY name`)
 	if err != nil {

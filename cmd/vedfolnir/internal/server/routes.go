@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -60,9 +61,14 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 // arrival tells whoever asks the address that the server knows them by, so that
 // doctor can see what a proxy in front makes of it.
 func (a *App) arrival(w http.ResponseWriter, r *http.Request) {
-	body, err := json.Marshal(map[string]string{"address": a.sessions.Client(r).IPAddress})
+	a.json(w, r, map[string]string{"address": a.sessions.Client(r).IPAddress})
+}
+
+// json answers with 200.
+func (a *App) json(w http.ResponseWriter, r *http.Request, answer any) {
+	body, err := json.Marshal(answer)
 	if err != nil {
-		a.sessions.Error(w, r, err)
+		a.sessions.Error(w, r, fmt.Errorf("answer in JSON: %w", err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 // SignIn is the page for people who are not signed in.
@@ -35,11 +36,43 @@ type Password struct {
 	Mistake string // why the last attempt failed
 }
 
+// Safety is the page of what a person was told of their account, the newest first.
+type Safety struct {
+	Frame
+	Notice string
+	Told   []Told
+	Others int // live sessions beside this one
+}
+
+// Told is one line of it.
+type Told struct {
+	notice.Notice
+	At, Since Moment // the last time, and the first
+}
+
+// From says from where, as the list of sessions does.
+func (t Told) From() string {
+	switch {
+	case t.Device == "" && t.Address == "":
+		return ""
+	case t.Several:
+		return "from several places, the last " + t.Device + " at " + t.Address
+	}
+	return t.Device + ", from " + t.Address
+}
+
+// Newest is the id up to which the page shows all.
+func (s Safety) Newest() int64 {
+	if len(s.Told) == 0 {
+		return 0
+	}
+	return s.Told[0].ID
+}
+
 // Home is the page of a person who is signed in.
 type Home struct {
 	Frame
 	Notice    string
-	Stamp     session.Stamp    // what the page shows is as of
 	Current   session.Platform // zero: none
 	Platforms []Platform
 	Session   Session

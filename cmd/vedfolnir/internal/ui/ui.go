@@ -36,9 +36,12 @@ type Pages struct {
 
 // Frame is what every page needs beside its own matter.
 type Frame struct {
-	Head template.HTML // what the session client needs in the head; may be empty
-	CSRF string        // for the forms
-	User session.User  // zero: signed out
+	Head  template.HTML // what the session client needs in the head; may be empty
+	CSRF  string        // for the forms
+	User  session.User  // zero: signed out
+	Path  string        // of the page
+	Stamp session.Stamp // what the page shows is as of
+	News  int           // notices that the person has not seen
 }
 
 // New parses the pages that are built in.
@@ -81,6 +84,11 @@ func (p *Pages) FirstStart(w http.ResponseWriter, status int, data FirstStart) e
 // Password writes the page on which a person changes theirs.
 func (p *Pages) Password(w http.ResponseWriter, status int, data Password) error {
 	return p.write(w, status, "password", data)
+}
+
+// Safety writes the page of what a person was told of their account.
+func (p *Pages) Safety(w http.ResponseWriter, data Safety) error {
+	return p.write(w, http.StatusOK, "safety", data)
 }
 
 // Home writes the page of a person who is signed in.

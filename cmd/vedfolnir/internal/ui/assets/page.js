@@ -61,7 +61,7 @@
   showTimes();
   setInterval(showTimes, 20000);
 
-  // --- the lists, when the session or another one of the person's changed ---
+  // --- the parts of the page, when something of the session or the person changed ---
 
   const stampOf = (page) => page.querySelector('[data-stamp]')?.dataset.stamp;
   let wanted = stampOf(document);
@@ -71,8 +71,8 @@
     const held = part.contains(document.activeElement) && document.activeElement;
     part.replaceWith(fresh);
     if (!held) return;
-    const label = held.getAttribute('aria-label');
-    const heir = label && fresh.querySelector(`[aria-label="${CSS.escape(label)}"]`);
+    const name = (element) => element.getAttribute('aria-label') ?? element.getAttribute('href') ?? element.textContent;
+    const heir = [...fresh.querySelectorAll(held.tagName)].find((element) => name(element) === name(held));
     (heir || document.getElementById('main')).focus();
   }
 
@@ -100,7 +100,7 @@
 
   async function refresh() {
     if (!wanted || wanted === stampOf(document) || document.visibilityState === 'hidden') return;
-    const answer = await fetch('/', { headers: { Accept: 'text/html' } }).catch(() => undefined);
+    const answer = await fetch(location.pathname, { headers: { Accept: 'text/html' } }).catch(() => undefined);
     if (!answer?.ok || answer.redirected) return;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     if (!stampOf(page)) return;
