@@ -208,7 +208,7 @@ func (d *Directory) remove(ctx context.Context, what string, id session.UserID, 
 	}
 	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) (sql.Result, error) {
 		return tx.overwriting(ctx, func() (sql.Result, error) {
-			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes", "directory_notices", "directory_outbox"} {
+			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes", "directory_notices", "directory_outbox", "directory_openid_links", "directory_openid_sessions"} {
 				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE person_id = ?`, key); err != nil {
 					return nil, err
 				}

@@ -236,11 +236,11 @@ func (d *Directory) RenamePasskey(ctx context.Context, id session.UserID, passke
 }
 
 // RemovePasskey returns [ErrNoPasskey] if it is not the person's, and
-// [ErrLastWayIn] if they have neither another one nor a password. End their other
+// [ErrLastWayIn] if they have neither another one nor a password or a link. End their other
 // sessions with the reason CredentialChanged.
 func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passkey []byte) error {
 	return d.changePasskey(ctx, "remove passkey", "passkey_removed", id, func(tx *transaction, person int64) (sql.Result, error) {
-		if err := tx.alone(ctx, "directory_passkeys"); err != nil {
+		if err := tx.alone(ctx, waysIn); err != nil {
 			return nil, err
 		}
 		result, err := tx.ExecContext(ctx, `DELETE FROM directory_passkeys WHERE id = ? AND person_id = ?`, passkey, person)
@@ -255,11 +255,15 @@ func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passke
 	})
 }
 
+// waysIn is what whoever takes one away is alone with.
+const waysIn = "ways in"
+
 // hasWayIn reports whether the person can sign in, by whatever.
 func (tx *transaction) hasWayIn(ctx context.Context, person int64) (in bool, err error) {
 	err = tx.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM directory_people WHERE id = ?1 AND password <> '')
-			OR EXISTS (SELECT 1 FROM directory_passkeys WHERE person_id = ?1)`, person).Scan(&in)
+			OR EXISTS (SELECT 1 FROM directory_passkeys WHERE person_id = ?1)
+			OR EXISTS (SELECT 1 FROM directory_openid_links WHERE person_id = ?1)`, person).Scan(&in)
 	return in, err
 }
 

@@ -28,7 +28,10 @@ type Newcomer struct {
 	Password  string
 	Role      Role // empty: Ordinary
 	Platforms []session.Platform
-	demo      bool
+	// Link is who they are at an OpenID provider, where they sign in. They have no
+	// password then.
+	Link Link
+	demo bool
 }
 
 var (
@@ -67,7 +70,10 @@ func (d *Directory) add(ctx context.Context, n Newcomer, may func(*transaction) 
 	if err := n.Check(); err != nil {
 		return "", fmt.Errorf("directory: add person: %w", err)
 	}
-	hash, err := d.hasher.hash(ctx, n.Password)
+	hash, err := "", error(nil) // which no password has
+	if n.Link == (Link{}) {
+		hash, err = d.hasher.hash(ctx, n.Password)
+	}
 	if err != nil {
 		return "", fmt.Errorf("directory: add person: %w", err)
 	}
@@ -90,8 +96,12 @@ func (n Newcomer) Check() error {
 	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email || len(n.Email) > 254 {
 		errs = append(errs, fmt.Errorf("%q is no e-mail address", n.Email))
 	}
-	if !n.demo { // whose password is public anyhow
+	switch {
+	case n.demo: // whose password is public anyhow
+	case n.Link == (Link{}):
 		errs = append(errs, checkPassword(n.Password, n.Username, n.Email))
+	case n.Password != "":
+		errs = append(errs, errors.New("who signs in at a provider gets no password here"))
 	}
 	if n.Role != Ordinary && n.Role != Admin {
 		errs = append(errs, fmt.Errorf("there is no role %q", n.Role))
@@ -120,7 +130,10 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may fun
 		if err != nil {
 			return err
 		}
-		return d.note(ctx, tx, "person_added", id, 0, "")
+		if err := d.note(ctx, tx, "person_added", id, 0, ""); err != nil || n.Link == (Link{}) {
+			return err
+		}
+		return d.insertLink(ctx, tx, id, n.Link.Subject, n.Link.LinkedAt)
 	})
 	return session.UserID(strconv.FormatInt(id, 10)), err
 }

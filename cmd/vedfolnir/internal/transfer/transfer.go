@@ -62,6 +62,9 @@ var tables = []struct {
 	{"directory_passkeys", "id", columns(`id* person_id site public_key* name model* transports backup_eligible? backed_up? sign_count
 		created_at last_used`)},
 	{"directory_recovery_codes", "hash", columns("hash* person_id made_at used_at")},
+	{"directory_openid_links", "issuer, subject", columns("issuer subject person_id linked_at last_used")},
+	{"directory_openid_sessions", "session", columns("session* person_id issuer subject sid good_until")},
+	{"directory_openid_logouts", "thing", columns("thing* issuer subject sid heard_at good_until")},
 	{"directory_spent", "thing", columns("thing* good_until")},
 	{"directory_notices", "id", columns("id person_id kind first_at last_at times device address several? detail")},
 	{"directory_outbox", "id", columns("id message_id person_id body made_at attempts due_at problem")},
