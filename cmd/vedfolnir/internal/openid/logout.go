@@ -68,7 +68,7 @@ func (p *Provider) Logout(ctx context.Context, token string) (Logout, error) {
 // checkType refuses what says of itself that it is another kind of token, such as an
 // access token. Not all providers say so.
 func checkType(token string) error {
-	parsed, err := jose.ParseSigned(token, signatures())
+	parsed, err := jose.ParseSignedCompact(token, signatures())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLogout, err)
 	}

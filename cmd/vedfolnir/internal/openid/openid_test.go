@@ -210,7 +210,7 @@ func TestAnswersThatAreNotToBeBelieved(t *testing.T) {
 			}
 		}, openid.ErrUnreachable},
 		"a redirect elsewhere": {func(p *openidtest.Provider, _ *openid.Config) {
-			p.Instead["/token"] = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }
+			p.Instead["/token"] = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }
 		}, openid.ErrUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -425,7 +425,7 @@ func TestAProviderThatIsAway(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if away {
-			http.Error(w, strings.Repeat("sorry\n", 1000), 503)
+			http.Error(w, strings.Repeat("sorry\n", 1000), http.StatusServiceUnavailable)
 			return
 		}
 		_ = json.NewEncoder(w).Encode(claims{
