@@ -210,7 +210,9 @@ func TestAnswersThatAreNotToBeBelieved(t *testing.T) {
 			}
 		}, openid.ErrUnreachable},
 		"a redirect elsewhere": {func(p *openidtest.Provider, _ *openid.Config) {
-			p.Instead["/token"] = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }
+			p.Instead["/token"] = func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			}
 		}, openid.ErrUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
