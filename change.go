@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session/internal/client"
+	"github.com/vedfolnir/session/internal/clocks"
 	"github.com/vedfolnir/session/internal/rotation"
 	"github.com/vedfolnir/session/suspicion"
 )
@@ -25,6 +26,10 @@ type CreateRequest struct {
 	// Replaces is the session the client held until now, if any. It ends, with
 	// reason SignedOut, and does not count towards the limit.
 	Replaces ID
+	Limits   Limits // of this session alone; an Until that is over already ends it at once
+	// Unremembered is for a person who was asked, and did not ask to be remembered on
+	// this device: the cookie is to end with the browser.
+	Unremembered bool
 }
 
 // SignInEpoch returns the number to give to Create. Read it before checking
@@ -49,11 +54,15 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token
 	})
 	if err != nil {
 		m.feed.Ring() // it may have happened all the same
-		m.config.Audit.Audit(ctx, AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, Reason: refusal(err), By: string(r.UserID), Client: r.Client})
+		refused := AuditEvent{Time: r.CreatedAt, Action: "sign_in_refused", User: r.UserID, By: r.Actor(), Client: r.Client}
+		if errors.Is(err, ErrLimit) {
+			refused.Reason = "limit_reached" // any other the answer says
+		}
+		m.config.Audit.Audit(ctx, refused)
 		return Context{}, Token{}, storeError("create session", err)
 	}
 	m.stored(append(created.Ended, created.Record)...)
-	m.audit(ctx, "created", created.Record, string(r.UserID))
+	m.audit(ctx, "created", created.Record, r.Actor())
 	m.auditEnds(ctx, created.Ended)
 	m.notePlatform(created.Record)
 	m.endReplaced(ctx, req)
@@ -83,6 +92,8 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 		Session: Session{
 			ID: token.id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
 			CreatedAt: now, RenewedAt: now, AuthenticatedAt: now, LastActivity: now,
+			Limits:     Limits{max(0, req.Limits.Idle.Truncate(time.Microsecond)), req.Limits.Until.UTC().Truncate(time.Microsecond)},
+			Persistent: !req.Unremembered,
 		},
 		Client: Client(client.Info(req.Client).Storable()), Secret: token.hash(),
 	}
@@ -302,7 +313,7 @@ func (m *Manager) Touch(ctx context.Context, c Context) (Context, error) {
 	if gone < m.policy.WriteInterval {
 		return c, nil
 	}
-	if gone <= m.policy.Idle/10 {
+	if gone <= clocks.Policy(m.policy).IdleOf(s.Limits.Idle)/10 {
 		m.activity.Add(s.ID, now)
 	} else if err := m.store.Touch(ctx, []Activity{{s.ID, now}}); err != nil {
 		return c, storeError("store activity", err)

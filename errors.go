@@ -76,15 +76,6 @@ func Ended(err error) (Reason, bool) {
 	return "", false
 }
 
-// refusal is what the audit says of why a sign-in was refused; empty: the
-// answer says it.
-func refusal(err error) Reason {
-	if errors.Is(err, ErrLimit) {
-		return "limit_reached"
-	}
-	return ""
-}
-
 // storeError wraps what a store or directory returned, unless it is one of the
 // answers that a caller decides on.
 func storeError(op string, err error) error {

@@ -138,7 +138,7 @@ func (m *Manager) DeriveKeys(purpose string) [][]byte { return m.keys.Derive(pur
 // changed takes in a change that the person has made.
 func (m *Manager) changed(ctx context.Context, action string, r Record) {
 	m.stored(r)
-	m.audit(ctx, action, r, string(r.UserID))
+	m.audit(ctx, action, r, r.Actor())
 }
 
 func (m *Manager) auditEnds(ctx context.Context, ended []Record) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/vedfolnir/session/internal/clocks"
 )
 
 // Policy holds the clocks of a session. Everything it decides is a pure function
@@ -25,16 +27,13 @@ func (p Policy) Check(s Session, now time.Time) Reason {
 	return p.Cutoffs(now).Reason(s)
 }
 
-// Deadlines are the instants at which a session ends by itself.
+// Deadlines are the instants at which a session ends by itself, by the configured
+// clocks and by its own limits. Its own end counts as the absolute one.
 type Deadlines struct{ Idle, Lifetime, Absolute time.Time }
 
 // Deadlines of s, each by its own clock.
 func (p Policy) Deadlines(s Session) Deadlines {
-	return Deadlines{
-		Idle:     s.LastActivity.Add(p.Idle + p.WriteInterval),
-		Lifetime: s.RenewedAt.Add(p.Lifetime),
-		Absolute: s.CreatedAt.Add(p.Absolute),
-	}
+	return Deadlines(clocks.Policy(p).Deadlines(s.times()))
 }
 
 // Expiry is the deadline that no activity moves.
@@ -46,30 +45,20 @@ func (d Deadlines) First() time.Time { return earliest(d.Idle, d.Lifetime, d.Abs
 func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
 // Cutoffs are the policy's deadlines turned round, so that a store can select by
-// them: a session is past one if its own time is at or before it. The zero value
-// expires nothing.
-type Cutoffs struct{ Idle, Lifetime, Absolute time.Time }
+// them: a session is past one if its own time is at or before it. That is
+// LastActivity for Idle, RenewedAt for Lifetime, CreatedAt for Absolute, and, where
+// the session has such a limit, LastActivity + Limits.Idle for OwnIdle and
+// Limits.Until for Until. The zero value expires nothing.
+type Cutoffs struct{ Idle, Lifetime, Absolute, OwnIdle, Until time.Time }
 
 // Cutoffs at now.
-func (p Policy) Cutoffs(now time.Time) Cutoffs {
-	return Cutoffs{
-		Idle:     now.Add(-p.Idle - p.WriteInterval),
-		Lifetime: now.Add(-p.Lifetime),
-		Absolute: now.Add(-p.Absolute),
-	}
-}
+func (p Policy) Cutoffs(now time.Time) Cutoffs { return Cutoffs(clocks.Policy(p).Cutoffs(now)) }
 
 // Reason names the first clock that the session is past; empty: none.
-func (c Cutoffs) Reason(s Session) Reason {
-	switch {
-	case !s.CreatedAt.After(c.Absolute):
-		return AbsoluteTimeout
-	case !s.RenewedAt.After(c.Lifetime):
-		return LifetimeOver
-	case !s.LastActivity.After(c.Idle):
-		return IdleTimeout
-	}
-	return ""
+func (c Cutoffs) Reason(s Session) Reason { return Reason(clocks.Cutoffs(c).Past(s.times())) }
+
+func (s Session) times() clocks.Times {
+	return clocks.Times{Created: s.CreatedAt, Renewed: s.RenewedAt, Active: s.LastActivity, Idle: s.Limits.Idle, Until: s.Limits.Until}
 }
 
 // Plan decides which of the user's sessions end so that the new one may be
@@ -84,12 +73,12 @@ func (c Creation) Plan(live []Record) ([]Doomed, error) {
 			doomed = append(doomed, Doomed{ID: r.ID, Reason: reason, By: System})
 		case r.ID == c.Replaces:
 			doomed = append(doomed, Doomed{r.ID, SignedOut, string(r.UserID), c.Record.ID})
-		default:
+		case r.Impersonator == "": // else it takes nothing from the person
 			counted = append(counted, r)
 		}
 	}
 	surplus := len(counted) + 1 - c.Limit
-	if c.Limit <= 0 || surplus <= 0 {
+	if c.Limit <= 0 || surplus <= 0 || c.Record.Impersonator != "" {
 		return doomed, nil
 	}
 	if c.Policy == DenyNewest {

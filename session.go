@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/vedfolnir/session/internal/client"
@@ -48,11 +49,29 @@ type Session struct {
 	AuthenticatedAt time.Time // when the person last proved who they are
 	LastActivity    time.Time // as stored; true to within the write interval
 
+	Limits     Limits // of its own
+	Persistent bool   // the cookie outlives the browser
+	Guest      bool   // nobody is signed in: UserID names no person, and no other session's user
+	// Impersonator is the operator who acts as the user, through their own session
+	// ImpersonatedFrom, without which this one is nothing. Empty: nobody does.
+	Impersonator     UserID
+	ImpersonatedFrom ID
+
 	EndedAt   time.Time // zero while it lives
 	EndReason Reason    // empty while it lives
 	EndedBy   string    // who ended it: a user's id, "system", or an operator
 	EndedFrom ID        // the same person's session that took its place or ended it; zero: none
 }
+
+// Limits are a session's own. They only tighten the configured ones.
+type Limits struct {
+	Idle  time.Duration // without activity; zero: no limit of its own
+	Until time.Time     // it ends then at the latest; zero: no limit of its own
+}
+
+// Actor is who acts through the session, in the audit too: the operator who
+// impersonates the user, else the user.
+func (s Session) Actor() string { return string(cmp.Or(s.Impersonator, s.UserID)) }
 
 // Reason says why a session ended. The values are part of the HTTP contract.
 type Reason string

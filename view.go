@@ -121,15 +121,7 @@ func (c *Context) MarshalJSON() ([]byte, error) {
 }
 
 // SecurityInfo is what is remarkable about a session.
-type SecurityInfo struct {
-	SessionAgeSeconds   int64     `json:"session_age_seconds"`
-	LastActivitySeconds int64     `json:"last_activity_seconds"` // ago
-	suspicion.Verdict             // what was noticed, and what is made of it
-	UserAgent           string    `json:"user_agent"`
-	IPAddress           string    `json:"ip_address"`
-	CreatedAt           time.Time `json:"created_at"`
-	LastActivity        time.Time `json:"last_activity"`
-}
+type SecurityInfo = suspicion.SecurityInfo
 
 // SecurityInfo says what was noticed about the session, and compares seen with the
 // client that signed in. It changes nothing. The errors are those of Get.

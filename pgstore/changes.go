@@ -75,6 +75,7 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		CASE WHEN may AND kind = 1 THEN CASE WHEN new_hour THEN 1 ELSE switches + 1 END ELSE switches END AS switches,
 		CASE WHEN may AND kind = 6 THEN asked_signals ELSE signals END AS signals,
 		CASE WHEN may AND kind = 3 THEN at ELSE rotated_at END AS rotated_at,
+		idle_limit, until, persistent, guest, impersonator, impersonated_from,
 		coalesce((SELECT u.rev FROM session_users u WHERE u.id = user_id), 0) AS rev
 	FROM judged
 ), changed AS (
@@ -87,7 +88,7 @@ const changeSession = `WITH asked AS MATERIALIZED (
 	SELECT user_id, rev, id, version, false, false FROM s WHERE may AND kind <> 5
 ), written AS (
 	INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
-	SELECT $11, action, user_id, id, platform_id, why, CASE kind WHEN 6 THEN 'system' ELSE user_id END,
+	SELECT $11, action, user_id, id, platform_id, why, CASE WHEN kind = 6 THEN 'system' WHEN impersonator <> '' THEN impersonator ELSE user_id END,
 		CASE kind WHEN 6 THEN seen_address ELSE ip_address END,
 		substring(CASE kind WHEN 6 THEN seen_agent ELSE user_agent END FOR 512), request, salt
 	FROM s WHERE may AND action <> ''

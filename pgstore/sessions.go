@@ -16,7 +16,8 @@ import (
 const (
 	columns = `s.id, s.user_id, s.platform_id, s.version, s.created_at, s.renewed_at, s.authenticated_at, s.last_activity,
 	s.ended_at, s.end_reason, s.ended_by, s.ended_from, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
-	s.fingerprint, s.switches_since, s.switches, s.signals, s.rotated_at`
+	s.fingerprint, s.switches_since, s.switches, s.signals, s.rotated_at,
+	s.idle_limit, s.until, s.persistent, s.guest, s.impersonator, s.impersonated_from`
 	readColumns = columns + `, (SELECT u.rev FROM session_users u WHERE u.id = s.user_id), (SELECT epoch FROM session_meta)`
 )
 
@@ -25,13 +26,15 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	var (
 		id, user, platform, endedBy, endedFrom, agent, address, language, secret, previous, fingerprint []byte
 		created, renewed, authenticated, activity                                                       int64
-		ended, firstUsed, switchesSince, rotated                                                        *int64
+		ended, firstUsed, switchesSince, rotated, idle, until                                           *int64
+		impersonator, impersonatedFrom                                                                  []byte
 		version                                                                                         int64
 		rev, epoch                                                                                      *int64
 	)
 	err = row.Scan(append([]any{
 		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy, &endedFrom,
-		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rotated, &rev, &epoch,
+		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rotated,
+		&idle, &until, &r.Persistent, &r.Guest, &impersonator, &impersonatedFrom, &rev, &epoch,
 	}, more...)...)
 	if err != nil {
 		return session.Record{}, err
@@ -42,6 +45,9 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	r.EndedAt, r.FirstUsed, r.SwitchesSince, r.RotatedAt = moment(ended), moment(firstUsed), moment(switchesSince), moment(rotated)
 	r.Client = session.Client{UserAgent: string(agent), IPAddress: string(address), Language: string(language)}
 	r.Fingerprint = string(fingerprint)
+	r.Limits = session.Limits{Idle: time.Duration(counter(idle)) * time.Microsecond, Until: moment(until)}
+	r.Impersonator = session.UserID(impersonator)
+	copy(r.ImpersonatedFrom[:], impersonatedFrom)
 	copy(r.EndedFrom[:], endedFrom)
 	copy(r.Secret[:], secret)
 	copy(r.Previous[:], previous)
@@ -76,6 +82,14 @@ func counter(n *int64) uint64 {
 		return 0
 	}
 	return uint64(*n)
+}
+
+// optionalMicroseconds are NULL for 0.
+func optionalMicroseconds(d time.Duration) *int64 {
+	if d == 0 {
+		return nil
+	}
+	return new(d.Microseconds())
 }
 
 // optionalHash is NULL for the zero hash.
@@ -125,11 +139,12 @@ func (s *Store) records(ctx context.Context, query string, args ...any) ([]sessi
 }
 
 const countSessions = `SELECT count(*) FROM sessions
-	WHERE ended_at IS NULL AND last_activity > $1 AND renewed_at > $2 AND created_at > $3`
+	WHERE ended_at IS NULL AND last_activity > $1 AND renewed_at > $2 AND created_at > $3
+	AND (until IS NULL OR until > $4) AND (idle_limit IS NULL OR last_activity + idle_limit > $5)`
 
 // Count implements [session.Store].
 func (s *Store) Count(ctx context.Context, cutoffs session.Cutoffs) (int, error) {
-	return one[int](ctx, s, countSessions, micros(cutoffs.Idle), micros(cutoffs.Lifetime), micros(cutoffs.Absolute))
+	return one[int](ctx, s, countSessions, micros(cutoffs.Idle), micros(cutoffs.Lifetime), micros(cutoffs.Absolute), micros(cutoffs.Until), micros(cutoffs.OwnIdle))
 }
 
 const getSignInEpoch = `SELECT coalesce((SELECT sign_in_epoch FROM session_users WHERE id = $1), 1)`

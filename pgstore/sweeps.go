@@ -14,14 +14,17 @@ const (
 	overdue = `SELECT id, user_id FROM (
 		(SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND created_at <= $1 ORDER BY created_at LIMIT $4)
 		UNION (SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND renewed_at <= $2 ORDER BY renewed_at LIMIT $4)
-		UNION (SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND last_activity <= $3 ORDER BY last_activity LIMIT $4)) s LIMIT $4`
-	overdueOfUser = `SELECT id, user_id FROM sessions WHERE user_id = $5 AND ended_at IS NULL
-		AND (created_at <= $1 OR renewed_at <= $2 OR last_activity <= $3) LIMIT $4`
+		UNION (SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND last_activity <= $3 ORDER BY last_activity LIMIT $4)
+		UNION (SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND until <= $5 ORDER BY until LIMIT $4)
+		UNION (SELECT id, user_id FROM sessions WHERE ended_at IS NULL AND idle_limit IS NOT NULL AND last_activity + idle_limit <= $6
+			ORDER BY last_activity + idle_limit LIMIT $4)) s LIMIT $4`
+	overdueOfUser = `SELECT id, user_id FROM sessions WHERE user_id = $7 AND ended_at IS NULL
+		AND (created_at <= $1 OR renewed_at <= $2 OR last_activity <= $3 OR until <= $5 OR last_activity + idle_limit <= $6) LIMIT $4`
 )
 
 // overdue are the sessions that a sweep will lock, and look at once more.
 func (w *writer) overdue(ctx context.Context, x session.Expiring) (map[session.ID]session.UserID, error) {
-	query, args := overdue, []any{micros(x.Cutoffs.Absolute), micros(x.Cutoffs.Lifetime), micros(x.Cutoffs.Idle), x.Limit}
+	query, args := overdue, []any{micros(x.Cutoffs.Absolute), micros(x.Cutoffs.Lifetime), micros(x.Cutoffs.Idle), x.Limit, micros(x.Cutoffs.Until), micros(x.Cutoffs.OwnIdle)}
 	if x.User != "" {
 		query, args = overdueOfUser, append(args, []byte(x.User))
 	}

@@ -86,7 +86,7 @@ func (w *work) begin(r session.Record) session.Record {
 	r = w.complete(r)
 	w.live[r.ID], w.begun[r.ID], w.taken[r.ID] = r, r, true
 	w.changed(r)
-	w.happened("created", r, string(r.UserID))
+	w.happened("created", r, r.Actor())
 	return r
 }
 
@@ -249,8 +249,9 @@ const (
 		FROM unnest($1::bytea[], $2::int8[], $3::text[], $4::bytea[], $5::bytea[]) AS a (id, at, reason, by, origin) WHERE s.id = a.id AND s.ended_at IS NULL`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language, secret, previous, first_used,
-		fingerprint, switches_since, switches, signals, rotated_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)`
+		fingerprint, switches_since, switches, signals, rotated_at,
+		idle_limit, until, persistent, guest, impersonator, impersonated_from)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29)`
 	insertChanges = `INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 		SELECT u, r, s, v, e, d FROM unnest($1::bytea[], $2::int8[], $3::bytea[], $4::int8[], $5::bool[], $6::bool[])
 		WITH ORDINALITY AS a (u, r, s, v, e, d, n) ORDER BY n`
@@ -324,6 +325,7 @@ func sessionArguments(r session.Record) []any {
 		optional(r.EndedAt), string(r.EndReason), []byte(r.EndedBy), optionalID(r.EndedFrom),
 		[]byte(r.Client.UserAgent), []byte(r.Client.IPAddress), []byte(r.Client.Language),
 		r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), []byte(r.Fingerprint), optional(r.SwitchesSince), r.Switches, r.Signals, optional(r.RotatedAt),
+		optionalMicroseconds(r.Limits.Idle), optional(r.Limits.Until), r.Persistent, r.Guest, []byte(r.Impersonator), optionalID(r.ImpersonatedFrom),
 	}
 }
 

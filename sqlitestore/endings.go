@@ -61,15 +61,17 @@ const (
 	overdue = `SELECT ` + columns + ` FROM sessions WHERE id IN (
 		SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= ?1 LIMIT ?4)
 		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND renewed_at <= ?2 LIMIT ?4)
-		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND last_activity <= ?3 LIMIT ?4))
+		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND last_activity <= ?3 LIMIT ?4)
+		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND until <= ?5 LIMIT ?4)
+		UNION ALL SELECT id FROM (SELECT id FROM sessions WHERE ended_at IS NULL AND idle_limit IS NOT NULL AND last_activity + idle_limit <= ?6 LIMIT ?4))
 		LIMIT ?4`
-	overdueOfUser = `SELECT ` + columns + ` FROM sessions WHERE user_id = ?5 AND ended_at IS NULL
-		AND (created_at <= ?1 OR renewed_at <= ?2 OR last_activity <= ?3) LIMIT ?4`
+	overdueOfUser = `SELECT ` + columns + ` FROM sessions WHERE user_id = ?7 AND ended_at IS NULL
+		AND (created_at <= ?1 OR renewed_at <= ?2 OR last_activity <= ?3 OR until <= ?5 OR last_activity + idle_limit <= ?6) LIMIT ?4`
 )
 
 // Expire implements [session.Store].
 func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Record, error) {
-	query, args := overdue, []any{micros(x.Cutoffs.Absolute), micros(x.Cutoffs.Lifetime), micros(x.Cutoffs.Idle), int64(x.Limit)}
+	query, args := overdue, []any{micros(x.Cutoffs.Absolute), micros(x.Cutoffs.Lifetime), micros(x.Cutoffs.Idle), int64(x.Limit), micros(x.Cutoffs.Until), micros(x.Cutoffs.OwnIdle)}
 	if x.User != "" {
 		query, args = overdueOfUser, append(args, string(x.User))
 	}

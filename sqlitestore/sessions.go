@@ -12,6 +12,7 @@ import (
 const columns = `id, user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity,
 	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
 	fingerprint, switches_since, switches, ended_from, signals, rotated_at,
+	idle_limit, until, persistent, guest, impersonator, impersonated_from,
 	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
 
 func scan(r row) session.Record {
@@ -24,9 +25,12 @@ func scan(r row) session.Record {
 		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
 		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
 		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)), Signals: r.text(21), RotatedAt: r.time(22),
-		Rev: r.counter(23), Epoch: r.counter(24),
+		Rev: r.counter(29), Epoch: r.counter(30),
 	}
+	record.Limits = session.Limits{Idle: r.microseconds(23), Until: r.time(24)}
+	record.Persistent, record.Guest, record.Impersonator = r.number(25) != 0, r.number(26) != 0, session.UserID(r.text(27))
 	copy(record.EndedFrom[:], r.blob(20))
+	copy(record.ImpersonatedFrom[:], r.blob(28))
 	return record
 }
 
@@ -46,6 +50,20 @@ func (r row) time(i int) time.Time {
 		return time.UnixMicro(us).UTC()
 	}
 	return time.Time{}
+}
+
+// microseconds are 0 for NULL.
+func (r row) microseconds(i int) time.Duration {
+	us, _ := r[i].(int64)
+	return time.Duration(us) * time.Microsecond
+}
+
+// optionalMicroseconds are NULL for 0.
+func optionalMicroseconds(d time.Duration) any {
+	if d == 0 {
+		return nil
+	}
+	return d.Microseconds()
 }
 
 func optionalHash(h session.SecretHash) any {
@@ -99,13 +117,14 @@ func list(ctx context.Context, c *conn, user session.UserID) (records []session.
 }
 
 const countSessions = `SELECT count(*) FROM sessions
-	WHERE ended_at IS NULL AND last_activity > ? AND renewed_at > ? AND created_at > ?`
+	WHERE ended_at IS NULL AND last_activity > ? AND renewed_at > ? AND created_at > ?
+	AND (until IS NULL OR until > ?) AND (idle_limit IS NULL OR last_activity + idle_limit > ?)`
 
 // Count implements [session.Store].
 func (s *Store) Count(ctx context.Context, cutoffs session.Cutoffs) (int, error) {
 	return read(ctx, s, func(_ context.Context, c *conn) (int, error) {
 		// ctx itself, for with a million sessions this takes a while.
-		r, err := c.one(ctx, countSessions, micros(cutoffs.Idle), micros(cutoffs.Lifetime), micros(cutoffs.Absolute))
+		r, err := c.one(ctx, countSessions, micros(cutoffs.Idle), micros(cutoffs.Lifetime), micros(cutoffs.Absolute), micros(cutoffs.Until), micros(cutoffs.OwnIdle))
 		if err != nil {
 			return 0, err
 		}
@@ -117,8 +136,9 @@ const (
 	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
-		fingerprint, switches_since, switches, ended_from, signals, rotated_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+		fingerprint, switches_since, switches, ended_from, signals, rotated_at,
+		idle_limit, until, persistent, guest, impersonator, impersonated_from)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
 )
 
 // Create implements [session.Store]. All that may refuse comes before the first
@@ -159,14 +179,15 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
 			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
 			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
-			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals, optional(r.RotatedAt))
+			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals, optional(r.RotatedAt),
+			optionalMicroseconds(r.Limits.Idle), optional(r.Limits.Until), r.Persistent, r.Guest, string(r.Impersonator), optionalID(r.ImpersonatedFrom))
 		if err != nil {
 			return created, err
 		}
 		r.Epoch = inserted.counter(0)
 		created.Record = r
 		t.changed(r)
-		t.happened("created", r, string(r.UserID))
+		t.happened("created", r, r.Actor())
 		return created, nil
 	})
 }
@@ -184,7 +205,7 @@ func (s *Store) SwitchPlatform(ctx context.Context, id session.ID, platform sess
 	r, err := write(ctx, s, func(t *tx) (r session.Record, err error) {
 		r, changed, err = t.change(switchPlatform, id[:], string(platform), micros(at), int64(limit))
 		if changed {
-			t.happened("platform_switched", r, string(r.UserID))
+			t.happened("platform_switched", r, r.Actor())
 		}
 		if err != nil || changed {
 			return r, err
@@ -237,7 +258,7 @@ func (s *Store) guardedLine(ctx context.Context, id session.ID, line session.Aud
 		if changed {
 			line.User, line.Session, line.Platform = r.UserID, r.ID, r.PlatformID
 			if line.By == "" {
-				line.By, line.Client = string(r.UserID), r.Client
+				line.By, line.Client = r.Actor(), r.Client
 			}
 			t.note(line)
 		}

@@ -94,8 +94,8 @@ var create = []promise{
 		wantDoomed(s, created, map[session.ID]session.Reason{b.ID: session.EvictedByLimit})
 	}},
 	{"ends what is past a cutoff, which does not count", func(t *testing.T, s subject) {
-		for _, c := range pastEach(base) {
-			user := session.UserID(c.reason)
+		for i, c := range pastEach(base) {
+			user := session.UserID([]byte{'a' + byte(i)})
 			over, live := NewRecord(user, after(100)), NewRecord(user, after(100))
 			c.set(&over, base)
 			c.set(&live, base.Add(time.Microsecond))
@@ -121,6 +121,19 @@ var create = []promise{
 		}
 		same(t, "the other user's", s.get(robins.ID), robins)
 		same(t, "the ended one", s.get(ended.ID), withRev(ended, s.get(ended.ID).Rev))
+	}},
+	{"an impersonation takes no place of the person's, and evicts nobody", func(t *testing.T, s subject) {
+		mine := s.signIn(alex, 0)
+		acting := NewRecord(alex, after(1))
+		acting.Impersonator, acting.ImpersonatedFrom = robin, s.signIn(robin, 0).ID
+		for _, policy := range []session.LimitPolicy{session.DenyNewest, session.EvictOldest} {
+			acting.ID = NewRecord(alex, base).ID
+			wantDoomed(s, s.create(session.Creation{Record: acting, Limit: 1, Policy: policy}), nil)
+		}
+		next := s.create(session.Creation{Record: NewRecord(alex, after(2)), Limit: 2, Policy: session.DenyNewest})
+		wantDoomed(s, next, nil)
+		last := s.create(session.Creation{Record: NewRecord(alex, after(3)), Limit: 2})
+		wantDoomed(s, last, map[session.ID]session.Reason{mine.ID: session.EvictedByLimit})
 	}},
 	{"ended sessions do not count", func(t *testing.T, s subject) {
 		for range 5 {

@@ -172,8 +172,17 @@ var expire = []promise{
 		}
 	}},
 	{"of a session past several cutoffs gives the first reason of Cutoffs.Reason", func(t *testing.T, s subject) {
-		for _, cutoffs := range []session.Cutoffs{{Idle: base, Lifetime: base, Absolute: base}, {Idle: base, Lifetime: base}, {Idle: base}} {
-			r := s.signIn(alex, 0)
+		for _, cutoffs := range []session.Cutoffs{
+			{Idle: base, Lifetime: base, Absolute: base, OwnIdle: base, Until: far},
+			{Idle: base, Lifetime: base, Until: far},
+			{Idle: base, Lifetime: base, OwnIdle: far},
+			{Idle: base, OwnIdle: far},
+			{Idle: base},
+			{OwnIdle: far},
+		} {
+			r := NewRecord(alex, base)
+			r.Limits = session.Limits{Idle: time.Minute, Until: after(600)}
+			s.create(session.Creation{Record: r})
 			ended := s.expire(session.Expiring{Cutoffs: cutoffs, At: far, Limit: 10})
 			if len(ended) != 1 || ended[0].EndReason != cutoffs.Reason(r.Session) {
 				t.Errorf("%+v: ended %+v", cutoffs, ended)

@@ -22,6 +22,8 @@ var get = []promise{
 		want := NewRecord(alex, base)
 		want.RenewedAt, want.AuthenticatedAt, want.LastActivity = after(1), after(2), after(3)
 		want.FirstUsed, want.SwitchesSince, want.Switches = after(4), after(5), 6
+		want.Limits = session.Limits{Idle: 90*time.Minute + time.Microsecond, Until: after(7)}
+		want.Persistent, want.Guest, want.Impersonator, want.ImpersonatedFrom = true, true, "op\x00\xff", NewRecord(robin, base).ID
 		for i := range want.Secret {
 			want.Secret[i], want.Previous[i] = byte(i), byte(255-i)
 		}
@@ -105,7 +107,7 @@ func wantCount(s subject, cutoffs session.Cutoffs, want int) {
 	}
 }
 
-// clock is one of the three that end a session: cutoffs with only that one, and
+// clock is one of those that end a session: cutoffs with only that one, and
 // how to set what it looks at.
 type clock struct {
 	reason  session.Reason
@@ -118,6 +120,10 @@ func pastEach(cutoff time.Time) []clock {
 		{session.IdleTimeout, session.Cutoffs{Idle: cutoff}, func(r *session.Record, at time.Time) { r.LastActivity = at }},
 		{session.LifetimeOver, session.Cutoffs{Lifetime: cutoff}, func(r *session.Record, at time.Time) { r.RenewedAt = at }},
 		{session.AbsoluteTimeout, session.Cutoffs{Absolute: cutoff}, func(r *session.Record, at time.Time) { r.CreatedAt = at }},
+		{session.IdleTimeout, session.Cutoffs{OwnIdle: cutoff}, func(r *session.Record, at time.Time) {
+			r.Limits.Idle, r.LastActivity = 90*time.Second, at.Add(-90*time.Second)
+		}},
+		{session.AbsoluteTimeout, session.Cutoffs{Until: cutoff}, func(r *session.Record, at time.Time) { r.Limits.Until = at }},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vedfolnir/session"
 )
@@ -16,6 +17,11 @@ type call struct {
 	name   string
 	change bool
 	do     func(ctx context.Context, s session.Store) error
+}
+
+// kindOf a session is what no change of it changes.
+func kindOf(r session.Record) session.Session {
+	return session.Session{Limits: r.Limits, Persistent: r.Persistent, Guest: r.Guest, Impersonator: r.Impersonator, ImpersonatedFrom: r.ImpersonatedFrom}
 }
 
 // calls are all methods but Close, on a session that lives.
@@ -82,6 +88,21 @@ var everyMethod = []promise{
 					t.Errorf("%s: %v, want ErrNotFound", method.name, err)
 				}
 			})
+		}
+	}},
+	{"a change keeps what kind of session it is", func(t *testing.T, s subject) {
+		want := NewRecord(alex, base)
+		want.Limits, want.Persistent = session.Limits{Idle: time.Hour, Until: far}, true
+		want.Impersonator, want.ImpersonatedFrom = robin, NewRecord(robin, base).ID
+		r := s.create(session.Creation{Record: want}).Record
+		for _, method := range byHandle {
+			got, err := method.change(s, s.get(r.ID))
+			if err == nil && kindOf(got) != kindOf(want) || kindOf(s.get(r.ID)) != kindOf(want) {
+				t.Errorf("%s: %+v, %+v; %v", method.name, kindOf(got), kindOf(s.get(r.ID)), err)
+			}
+		}
+		if ended := s.signOut(r); kindOf(ended) != kindOf(want) {
+			t.Errorf("ended: %+v", ended)
 		}
 	}},
 	{"a change of an ended session is an EndedError with the stored reason and changes nothing", func(t *testing.T, s subject) {

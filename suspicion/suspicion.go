@@ -109,6 +109,17 @@ const (
 // Weight of a signal under the policy.
 func (p Policy) Weight(s Signal) int { return max(0, cmp.Or(p.Weights[s], s.Weight())) }
 
+// SecurityInfo is what is remarkable about a session, with what it is held against.
+type SecurityInfo struct {
+	SessionAgeSeconds   int64 `json:"session_age_seconds"`
+	LastActivitySeconds int64 `json:"last_activity_seconds"` // ago
+	Verdict
+	UserAgent    string    `json:"user_agent"`
+	IPAddress    string    `json:"ip_address"`
+	CreatedAt    time.Time `json:"created_at"`
+	LastActivity time.Time `json:"last_activity"`
+}
+
 // Verdict is what a policy makes of what was noticed, and why.
 type Verdict struct {
 	IsSuspicious bool     `json:"is_suspicious"`

@@ -34,9 +34,20 @@ type Session struct {
 
 	Created, Renewed, Authenticated, Activity time.Time
 
+	Kind   Kind
 	Tokens rotation.Tokens
 	Client uint64 // a digest of the one that signed in, or was looked at last
 	Ended  bool   // it is to be forgotten
+}
+
+// Kind is what many sessions have in common.
+type Kind struct {
+	Idle         time.Duration // limits of its own; zero: none
+	Lasts        time.Duration // from Created to its own end; zero: there is none
+	Persistent   bool
+	Guest        bool
+	Impersonator string
+	From         [16]byte // the impersonator's session
 }
 
 // Change is what the store says has changed.

@@ -22,8 +22,9 @@ type shard[P Profile] struct {
 	mu       sync.RWMutex
 	sessions map[[16]byte]snapshot
 	users    []userSlot[P]
-	slots    map[string]uint32 // index into users
-	free     []uint32
+	slots    map[string]uint16 // index into users
+	free     []uint16
+	kinds    kinds
 }
 
 // snapshot has no pointers, so that the garbage collector passes over a million
@@ -32,7 +33,8 @@ type snapshot struct {
 	secret, previous                                     [32]byte
 	created, renewed, authenticated, activity, firstUsed int64 // Unix microseconds; 0: zero
 	version, client                                      uint64
-	user, platform                                       uint32 // index into users, and into the user's platforms
+	platform                                             uint32 // index into the user's platforms
+	user, kind                                           uint16 // index into users, of which there are no more than snapshots, and likewise into kinds
 }
 
 // userSlot lives as long as one of its user's snapshots.
@@ -63,7 +65,7 @@ func (c *snapshots[P]) get(id [16]byte, into *Session) (profile P, ok bool) {
 		Created: fromMicros(snap.created), Renewed: fromMicros(snap.renewed),
 		Authenticated: fromMicros(snap.authenticated), Activity: fromMicros(snap.activity),
 		Tokens: rotation.Tokens{Current: snap.secret, Previous: snap.previous, FirstUsed: fromMicros(snap.firstUsed)},
-		Client: snap.client,
+		Kind:   s.kinds.list[snap.kind].kind, Client: snap.client,
 	}
 	return user.profile, true
 }
@@ -131,7 +133,7 @@ func (c *snapshots[P]) forgetAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.sessions, s.users, s.slots, s.free = nil, nil, nil, nil
+		s.sessions, s.users, s.slots, s.free, s.kinds = nil, nil, nil, nil, kinds{}
 		s.mu.Unlock()
 	}
 }
@@ -193,19 +195,23 @@ func (s *shard[P]) replace(r Session) {
 
 func (s *shard[P]) put(r Session) {
 	if s.sessions == nil {
-		s.sessions, s.slots = map[[16]byte]snapshot{}, map[string]uint32{}
+		s.sessions, s.slots = map[[16]byte]snapshot{}, map[string]uint16{}
 	}
 	slot := s.slot(r.User)
 	user := &s.users[slot]
-	if _, ok := s.sessions[r.ID]; !ok {
+	have, ok := s.sessions[r.ID]
+	if ok {
+		s.kinds.release(have.kind)
+	} else {
 		user.sessions++
 	}
 	user.rev = max(user.rev, r.Rev)
 	s.sessions[r.ID] = snapshot{
 		secret: r.Tokens.Current, previous: r.Tokens.Previous, firstUsed: toMicros(r.Tokens.FirstUsed),
 		created: toMicros(r.Created), renewed: toMicros(r.Renewed), authenticated: toMicros(r.Authenticated),
-		activity: max(toMicros(r.Activity), s.sessions[r.ID].activity),
-		version:  r.Version, client: cmp.Or(s.sessions[r.ID].client, r.Client), user: slot, platform: user.platform(r.Platform),
+		activity: max(toMicros(r.Activity), have.activity),
+		version:  r.Version, client: cmp.Or(have.client, r.Client), user: slot, platform: user.platform(r.Platform),
+		kind: s.kinds.hold(r.Kind),
 	}
 }
 
@@ -215,6 +221,7 @@ func (s *shard[P]) drop(id [16]byte) {
 		return
 	}
 	delete(s.sessions, id)
+	s.kinds.release(snap.kind)
 	user := &s.users[snap.user]
 	if user.sessions--; user.sessions == 0 {
 		delete(s.slots, user.id)
@@ -223,15 +230,15 @@ func (s *shard[P]) drop(id [16]byte) {
 	}
 }
 
-func (s *shard[P]) slot(id string) uint32 {
+func (s *shard[P]) slot(id string) uint16 {
 	if slot, ok := s.slots[id]; ok {
 		return slot
 	}
-	var slot uint32
+	var slot uint16
 	if n := len(s.free); n > 0 {
 		slot, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		slot = uint32(len(s.users))
+		slot = uint16(len(s.users))
 		s.users = append(s.users, userSlot[P]{})
 	}
 	s.users[slot].id = id
