@@ -58,7 +58,7 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
-	for thing in nginx chromium caddy flask curl postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race -timeout=20m $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 

@@ -1,9 +1,11 @@
 // Package bustest is what every [session.Bus] must pass. A back end's test is a
-// constructor and one call of [Run].
+// constructor and one call of [Run], and one of [RunFaults] if there is a server
+// between the nodes.
 package bustest
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -105,7 +107,7 @@ func carriesChanges(t *testing.T, b session.Bus) {
 	defer cancel()
 	store := memstore.New()
 	config := session.Config{Bus: b, Sync: session.Sync{Lease: time.Hour}, Security: session.Security{NoAuditLogging: true}}
-	here, there := manager(t, store, config), manager(t, store, config)
+	here, there := manager(t, store, nil, config), manager(t, store, nil, config)
 	c, _, err := here.Create(ctx, session.CreateRequest{UserID: "1"})
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +134,159 @@ func carriesChanges(t *testing.T, b session.Bus) {
 	}
 }
 
-func manager(t *testing.T, store session.Store, config session.Config) *session.Manager {
+// Faults are what a test can do to the server between two nodes, each with a bus of
+// its own.
+type Faults struct {
+	Here, There session.Bus
+	// Cut ends all connections to the server, and refuses new ones until Heal. What is
+	// told meanwhile is lost.
+	Cut, Heal func()
+	// Repeat sends a message to all who listen, again and again, as a server does that
+	// delivers twice, or somebody who does harm.
+	Repeat func(times int)
+}
+
+// RunFaults checks a bus that goes through a server, of which open makes two members
+// that a test can disturb.
+func RunFaults(t *testing.T, open func(t *testing.T) Faults) {
+	t.Run("makes up for what was lost with the connection", func(t *testing.T) { makesUp(t, open(t)) })
+	t.Run("never blocks who tells while the server is away", func(t *testing.T) { neverBlocks(t, open(t)) })
+	t.Run("carries a change once, however often it is told", func(t *testing.T) { onlyWakes(t, open(t)) })
+	t.Run("carries the last of many changes between which the connection breaks", func(t *testing.T) { outlivesCuts(t, open(t)) })
+}
+
+func makesUp(t *testing.T, f Faults) {
+	here, there := join(f.Here), join(f.There)
+	defer here.leave()
+	defer there.leave()
+	here.tell()
+	there.awaitWake(t)
+	f.Cut()
+	here.tell()
+	f.Heal()
+	there.awaitWake(t) // for what it may have missed
+	here.awaitWake(t)  // it too
+	settle(here, there)
+	here.tell()
+	there.awaitWake(t)
+}
+
+// settle waits until both hear each other, and of nothing else.
+func settle(members ...*member) {
+	for quiet := time.Second; ; {
+		timer := time.NewTimer(quiet)
+		select {
+		case <-members[0].woken:
+		case <-members[1].woken:
+		case <-timer.C:
+			return
+		}
+		timer.Stop()
+	}
+}
+
+func neverBlocks(t *testing.T, f Faults) {
+	here := join(f.Here)
+	defer here.leave()
+	f.Cut()
+	defer f.Heal()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for range 1000 {
+			here.tell()
+		}
+	}()
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Fatal("tell blocks")
+	}
+}
+
+// follow begins a session at one of two managers and follows it at the other.
+func follow(t *testing.T, ctx context.Context, f Faults) (here *session.Manager, id session.ID, events *session.Subscription) {
 	t.Helper()
-	m, err := session.New(store, nil, config)
+	store := memstore.New()
+	config := session.Config{Sync: session.Sync{Lease: time.Hour}, Security: session.Security{NoAuditLogging: true}, Logger: slog.New(slog.DiscardHandler)}
+	at := func(b session.Bus) *session.Manager {
+		config.Bus = b
+		return manager(t, store, platforms, config)
+	}
+	here, there := at(f.Here), at(f.There)
+	c, _, err := here.Create(ctx, session.CreateRequest{UserID: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err = there.Subscribe(ctx, c.Session.ID, session.Stamp{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(events.Close)
+	if e, err := events.Next(ctx); err != nil || e.Kind != session.StateChanged {
+		t.Fatalf("first event %q, %v", e.Kind, err)
+	}
+	return here, c.Session.ID, events
+}
+
+var platforms = session.StaticDirectory{{
+	User: session.User{ID: "1", Username: "alex"}, Platforms: []session.Platform{{ID: "1", Name: "one", IsDefault: true}, {ID: "2", Name: "two"}},
+}}
+
+func onlyWakes(t *testing.T, f Faults) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	here, id, events := follow(t, ctx, f)
+	f.Repeat(100)
+	if _, err := here.SwitchPlatform(ctx, id, "2"); err != nil {
+		t.Fatal(err)
+	}
+	f.Repeat(100)
+	if e, err := events.Next(ctx); err != nil || e.Kind != session.PlatformSwitched {
+		t.Errorf("the event is %q, %v", e.Kind, err)
+	}
+	f.Repeat(100)
+	if err := here.Revoke(ctx, id, session.SignedOut, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := events.Next(ctx); err != nil || e.Kind != session.SessionEnded {
+		t.Errorf("the next event is %q, %v", e.Kind, err)
+	}
+}
+
+func outlivesCuts(t *testing.T, f Faults) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	here, id, events := follow(t, ctx, f)
+	for i := range 21 {
+		if i%7 == 3 {
+			f.Cut()
+		}
+		if _, err := here.SwitchPlatform(ctx, id, session.PlatformID([]string{"2", "1"}[i%2])); err != nil {
+			t.Fatal(err)
+		}
+		if i%7 == 5 {
+			f.Heal()
+		}
+	}
+	f.Cut()
+	if err := here.Revoke(ctx, id, session.SignedOut, "1"); err != nil {
+		t.Fatal(err)
+	}
+	f.Heal()
+	for {
+		e, err := events.Next(ctx)
+		if err != nil {
+			t.Fatalf("the end was not heard: %v", err)
+		}
+		if e.Kind == session.SessionEnded {
+			return
+		}
+	}
+}
+
+func manager(t *testing.T, store session.Store, people session.Directory, config session.Config) *session.Manager {
+	t.Helper()
+	m, err := session.New(store, people, config)
 	if err != nil {
 		t.Fatal(err)
 	}

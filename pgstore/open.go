@@ -62,7 +62,8 @@ var _ session.Store = (*Store)(nil)
 // is used.
 //
 // A database that a newer version has written, or in which other tables have the
-// names of ours, is refused and left as it is.
+// names of ours, is refused and left as it is; so is one behind a pooler that pools by
+// transaction.
 func Open(ctx context.Context, address string, cfg Config) (*Store, error) {
 	cfg.Conns = cmp.Or(max(0, cfg.Conns), 8)
 	cfg.Patience = cmp.Or(max(0, cfg.Patience), 5*time.Second)
@@ -93,6 +94,9 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 			s.pool.Close()
 		}
 	}()
+	if err := s.refusePooler(ctx, config.ConnConfig); err != nil {
+		return nil, err
+	}
 	if err := migrate(ctx, s.db); err != nil {
 		return nil, err
 	}
@@ -110,6 +114,26 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 		return c, nil
 	}, cfg)
 	return s, nil
+}
+
+// refusePooler finds out whether a pooler in between pools by transaction: then two
+// connections have the same process of the server.
+func (s *Store) refusePooler(ctx context.Context, config *pgx.ConnConfig) error {
+	const asked = `SELECT pg_backend_pid()`
+	var first, second int
+	if err := s.pool.QueryRow(ctx, asked, pgx.QueryExecModeSimpleProtocol).Scan(&first); err != nil {
+		return err
+	}
+	other, err := pgx.ConnectConfig(ctx, config.Copy())
+	if err != nil {
+		return err
+	}
+	err = other.QueryRow(ctx, asked, pgx.QueryExecModeSimpleProtocol).Scan(&second)
+	err = errors.Join(err, other.Close(ctx))
+	if err == nil && first == second {
+		err = errors.New("a pooler in between pools by transaction, and what is set for a connection would be lost: let it pool by session, or lead past it")
+	}
+	return err
 }
 
 // setUp makes a connection wait for the disk, whatever the default is.

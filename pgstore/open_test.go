@@ -61,3 +61,17 @@ func TestErrorsTellNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// A pooler that lends a connection to another client after each transaction would lose
+// what makes a commit wait for the disk.
+func TestAPoolerHasToPoolBySession(t *testing.T) {
+	t.Parallel()
+	direct := testservers.PostgreSQL(t)
+	s, err := pgstore.Open(t.Context(), testservers.PgBouncer(t, direct, "transaction"), pgstore.Config{})
+	if err == nil {
+		t.Error("opened", s.Close())
+	} else if !strings.Contains(err.Error(), "pools by transaction") {
+		t.Error(err)
+	}
+	signIn(t, open(t, testservers.PgBouncer(t, direct, "session"), pgstore.Config{}), "alex")
+}

@@ -23,7 +23,7 @@ func TestEveryNameOfTheSpecificationHasItsLine(t *testing.T) {
 // A name of a Go package that a document puts in code exists, under that name.
 func TestNamesInDocumentsExist(t *testing.T) {
 	exported := exportedNames(t)
-	mentioned := regexp.MustCompile(`\b(session|sessionhttp|dbscope|memstore|sqlitestore|pgstore|pgbus|membus|storetest|bustest)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
+	mentioned := regexp.MustCompile(`\b(session|sessionhttp|dbscope|memstore|sqlitestore|pgstore|pgbus|redisbus|membus|storetest|bustest)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
 	for _, file := range files(t) {
 		if path.Ext(file) != ".md" {
 			continue

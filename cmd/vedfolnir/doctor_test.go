@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vedfolnir/session/internal/tcpproxy"
 	"github.com/vedfolnir/session/internal/testservers"
 )
 
@@ -216,6 +217,24 @@ func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
 	}
 	if problem, ok := found["NO_SYNCHRONOUS_STANDBY"]; !ok || problem {
 		t.Errorf("not a note of NO_SYNCHRONOUS_STANDBY: %v", found)
+	}
+}
+
+func TestDoctorFindsABusThatIsAway(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	flags := []string{"--database=" + testservers.PostgreSQL(t), "--keys=" + filepath.Join(folder, "shared.keys")}
+	if out, err := command(t, folder, nil, append([]string{"keys", "make"}, flags...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	away := tcpproxy.Start(t, testservers.Redis(t))
+	flags = append(flags, "--bus=redis://"+away.Addr)
+	if got := problems(diagnose(t, folder, nil, flags...)); slices.Contains(got, "BUS") {
+		t.Errorf("found %q with a bus that works", got)
+	}
+	away.Cut()
+	if got := problems(diagnose(t, folder, nil, flags...)); !slices.Contains(got, "BUS") || slices.Contains(got, "DATABASE") {
+		t.Errorf("found %q", got)
 	}
 }
 

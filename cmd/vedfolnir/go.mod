@@ -29,6 +29,7 @@ require (
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/redis/rueidis v1.0.79 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
 
@@ -54,6 +55,7 @@ require (
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/test-go/testify v1.1.4 // indirect
 	github.com/vedfolnir/session/pgstore v0.0.0
+	github.com/vedfolnir/session/redisbus v0.0.0
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
@@ -67,5 +69,6 @@ require (
 replace (
 	github.com/vedfolnir/session => ../../
 	github.com/vedfolnir/session/pgstore => ../../pgstore
+	github.com/vedfolnir/session/redisbus => ../../redisbus
 	github.com/vedfolnir/session/sqlitestore => ../../sqlitestore
 )

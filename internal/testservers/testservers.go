@@ -9,7 +9,6 @@
 package testservers
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,8 +38,11 @@ func missing(t testing.TB, thing string, err error) {
 type private struct {
 	cmd    *exec.Cmd
 	alive  io.Closer // the script ends, and its server with it, when this is closed
-	output bytes.Buffer
+	output *os.File  // has no name; a buffer would want a goroutine, which outlives a test
 }
+
+// started keeps the servers from the garbage collector, which would close alive.
+var started sync.Map
 
 // startPrivate runs a script that starts a server, waits for the end of its input,
 // stops the server and removes its folder: it sees that end also if this process
@@ -52,8 +55,14 @@ func startPrivate(user, script string, args []string, ready func() error) (*priv
 	}
 	p := &private{cmd: exec.Command(command[0], command[1:]...)}
 	p.cmd.Dir = "/" // the user may not see where the test runs
-	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	var err error
+	if p.output, err = os.CreateTemp("", "server"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(p.output.Name()); err != nil {
+		return nil, err
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if p.alive, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -63,17 +72,30 @@ func startPrivate(user, script string, args []string, ready func() error) (*priv
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		err := ready()
 		if err == nil {
+			started.Store(p, nil)
 			return p, nil
 		}
 		if time.Now().After(deadline) {
 			err = errors.Join(err, p.stop())
-			return nil, fmt.Errorf("the private server did not start: %w\n%s", err, &p.output)
+			return nil, fmt.Errorf("the private server did not start: %w\n%s", err, p.said())
 		}
 	}
 }
 
+// said is what the server has written so far.
+func (p *private) said() string {
+	text, err := io.ReadAll(io.NewSectionReader(p.output, 0, 1<<20))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
 // stop waits until nothing is left of the server.
-func (p *private) stop() error { return errors.Join(p.alive.Close(), p.cmd.Wait()) }
+func (p *private) stop() error {
+	started.Delete(p)
+	return errors.Join(p.alive.Close(), p.cmd.Wait())
+}
 
 // freePort is one that nobody listens on just now.
 func freePort() (string, error) {

@@ -37,7 +37,7 @@ func TestAPrivatePostgreSQLComesAndGoes(t *testing.T) {
 		t.Error(err)
 	}
 	if err := p.stop(); err != nil {
-		t.Errorf("%v\n%s", err, &p.output)
+		t.Errorf("%v\n%s", err, p.said())
 	}
 	if psql(server, "SELECT 1") == nil {
 		t.Error("it still runs")

@@ -3,6 +3,10 @@ package pgbus_test
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +16,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/bustest"
+	"github.com/vedfolnir/session/internal/tcpproxy"
 	"github.com/vedfolnir/session/internal/testservers"
 	"github.com/vedfolnir/session/pgstore/pgbus"
 )
@@ -56,49 +61,105 @@ func TestBus(t *testing.T) {
 	})
 }
 
-// What is told while the connection is away is made up for when it is back.
-func TestALostConnectionIsMadeUpFor(t *testing.T) {
-	address := testservers.PostgreSQL(t)
-	here, there := open(t, address), open(t, address)
-	woken := make(chan struct{}, 1)
-	_, leave := there.Join(func() {
-		select {
-		case woken <- struct{}{}:
-		default:
+// The connections of two nodes lead through a network that fails.
+func TestFaults(t *testing.T) {
+	bustest.RunFaults(t, func(t *testing.T) bustest.Faults {
+		address := testservers.PostgreSQL(t)
+		proxy, through := proxied(t, address)
+		repeat := func(times int) {
+			c, err := pgx.Connect(t.Context(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.WithoutCancel(t.Context()))
+			if _, err := c.Exec(t.Context(), "SELECT pg_notify('vedfolnir_session', n::text) FROM generate_series(1, $1) n", times); err != nil {
+				t.Fatal(err)
+			}
 		}
+		return bustest.Faults{Here: open(t, through), There: open(t, through), Cut: proxy.Cut, Heal: proxy.Heal, Repeat: repeat}
 	})
-	defer leave()
-	tell, leave := here.Join(func() {})
-	defer leave()
-	await := func(what string) {
-		t.Helper()
-		select {
-		case <-woken:
-		case <-time.After(20 * time.Second):
-			t.Fatal(what)
-		}
-	}
-	tell()
-	await("a message does not arrive")
+}
 
-	c, err := pgx.Connect(t.Context(), address)
+// proxied is the address of the same database behind a proxy.
+func proxied(t *testing.T, address string) (*tcpproxy.Proxy, string) {
+	t.Helper()
+	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(context.WithoutCancel(t.Context()))
-	var ended int
-	err = c.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&ended)
-	if err != nil || ended < 3 {
-		t.Fatalf("%d connections ended, %v", ended, err)
+	q := u.Query()
+	p := tcpproxy.Start(t, net.JoinHostPort(q.Get("host"), q.Get("port")))
+	host, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		t.Fatal(err)
 	}
-	await("nobody was woken for what they may have missed")
-	tell()
-	await("a message does not arrive when the connection is back")
+	q.Set("host", host)
+	q.Set("port", port)
+	u.RawQuery = q.Encode()
+	return p, u.String()
 }
 
-func TestADatabaseThatIsNotThereIsAnError(t *testing.T) {
-	if b, err := pgbus.Open(t.Context(), "postgres://127.0.0.1:1/none?connect_timeout=1", pgbus.Config{}); err == nil {
+// While the server is away it is asked by one connection at a time, at a pace that
+// slows down, however much there is to tell.
+func TestAServerThatIsAwayIsNotStormed(t *testing.T) {
+	p, through := proxied(t, testservers.PostgreSQL(t))
+	tell, leave := open(t, through).Join(func() {})
+	defer leave()
+	p.Cut()
+	before := p.Accepted()
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		tell()
+	}
+	if asked := p.Accepted() - before; asked == 0 || asked > 30 {
+		t.Errorf("asked %d times in two seconds", asked)
+	}
+}
+
+// LISTEN goes unheard behind a pooler that pools by transaction: a bus says so in the
+// log, and Check reports it.
+func TestAPoolerHasToPoolBySession(t *testing.T) {
+	t.Parallel()
+	direct := testservers.PostgreSQL(t)
+	if err := pgbus.Check(t.Context(), testservers.PgBouncer(t, direct, "session")); err != nil {
+		t.Error(err)
+	}
+	pooled := testservers.PgBouncer(t, direct, "transaction")
+	if err := pgbus.Check(t.Context(), pooled); err == nil {
+		t.Error("Check finds nothing")
+	}
+	var log safe
+	b, err := pgbus.Open(t.Context(), pooled, pgbus.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for patience := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "pools by transaction"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(patience) {
+			t.Fatalf("the log says %q", log.String())
+		}
+	}
+}
+
+// safe may be read while it is written.
+type safe struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *safe) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *safe) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func TestAnAddressThatIsNoneIsAnError(t *testing.T) {
+	if b, err := pgbus.Open(t.Context(), "postgres://%", pgbus.Config{}); err == nil {
 		t.Error("opened", b.Close())
 	}
 }

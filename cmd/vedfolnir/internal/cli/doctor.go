@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 )
 
@@ -208,8 +209,22 @@ func (d *doctor) server(c *Call) {
 		}
 		return d.inside(c, db, where.String())
 	})
+	d.bus(c)
 	if err != nil {
 		d.problem("DATABASE", "see that the server runs, and lets this user in (psql '"+where.String()+"' tells)", "%v", err)
+	}
+}
+
+// bus looks whether nodes hear each other.
+func (d *doctor) bus(c *Call) {
+	d.looked = append(d.looked, "bus")
+	err := database.CheckBus(c, c.settings.Database, c.settings.Bus)
+	switch {
+	case err == nil:
+	case c.settings.Bus != "":
+		d.problem("BUS", "see that the server runs, and lets this user in (--bus, REDISCLI_AUTH)", "nodes do not wake each other, and hear of changes half a second late: %v", err)
+	default:
+		d.problem("BUS", "lead --database past the pooler, or let it pool by session, or give the nodes a --bus of their own", "nodes do not wake each other, and hear of changes half a second late, as behind a pooler that pools by transaction: %v", err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *Call) withNew(where config.Database, do func(*opened) error) (err error
 	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{Dialect: database.Dialect(where), AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {
 		return err
 	}
-	if d.bus, err = database.OpenBus(c, where, log); err != nil {
+	if d.bus, err = database.OpenBus(c, where, c.settings.Bus, log); err != nil {
 		return err
 	}
 	settings := c.settings.Session

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ const (
 type Common struct {
 	Config   string `placeholder:"FILE" help:"Read settings from this file, in TOML; vedfolnir config template writes one."`
 	Database string `placeholder:"sqlite:FILE" default:"sqlite:vedfolnir.db" help:"Where sessions and people are kept; sqlite::memory: forgets them at the end. postgres://USER@HOST/DATABASE is for several nodes; its password comes from PGPASSWORD or ~/.pgpass. Default: ${default}, or a temporary file with --demo."`
+	Bus      string `placeholder:"redis://HOST:PORT" help:"By what the nodes of a PostgreSQL database wake each other: a Redis or Valkey server (rediss: with TLS), whose password comes from REDISCLI_AUTH. It only wakes; nothing is kept there. Default: PostgreSQL itself."`
 	Keys     string `placeholder:"FILE" help:"The server's secret keys, one a line, the first in use. Made at the first start. Default: vedfolnir.keys beside the database. All nodes of a PostgreSQL database need the same file: vedfolnir keys make."`
 	LogLevel string `placeholder:"LEVEL" default:"info" help:"debug, info, warn or error. Default: ${default}."`
 }
@@ -65,6 +67,7 @@ type Settings struct {
 	Addr     string
 	Loopback bool // Addr is reached from this machine only
 	Database Database
+	Bus      string // of a Redis server, without a password; empty: the database's own
 	Demo     bool
 	// KeyFile is where the keys are, or are to be made; empty: they are not kept.
 	KeyFile string
@@ -117,6 +120,7 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	}
 	out.Loopback = loopback("--addr", out.Addr, &m)
 	out.Database = database(c.text("database"), out.Demo, &m)
+	out.Bus = bus(c.text("bus"), out.Database, &m)
 	out.Proxies = proxies(c.list("trusted_proxy"), &m)
 	out.TLS = certificate(c.text("tls_cert"), c.text("tls_key"), &m)
 	out.Origin = origin(c.text("origin"), &m)
@@ -274,6 +278,26 @@ func server(text string, m *mistakes) Database {
 		return Database{Memory: true}
 	}
 	return Database{URL: text}
+}
+
+// bus is a Redis server. What holds a password is told by nobody, as with server.
+func bus(text string, db Database, m *mistakes) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || !slices.Contains([]string{"redis", "rediss", "valkey", "valkeys"}, u.Scheme) || u.Host == "" {
+		m.add("--bus: give it as redis://USER@HOST:PORT")
+		return ""
+	}
+	if _, secret := u.User.Password(); secret {
+		m.add("--bus %s://%s holds a password, which others could see: leave it out, and give it in the environment as REDISCLI_AUTH", u.Scheme, u.Host)
+		return ""
+	}
+	if db.URL == "" {
+		m.add("--bus without a PostgreSQL database: servers that share a file look at it by themselves; leave it out, or name a --database that nodes can share")
+	}
+	return text
 }
 
 func proxies(texts []string, m *mistakes) (prefixes []netip.Prefix) {

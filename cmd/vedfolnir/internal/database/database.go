@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/vedfolnir/session"
@@ -15,6 +16,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/pgstore"
 	"github.com/vedfolnir/session/pgstore/pgbus"
+	"github.com/vedfolnir/session/redisbus"
 	"github.com/vedfolnir/session/sqlitestore"
 )
 
@@ -86,10 +88,24 @@ type Bus interface {
 }
 
 // OpenBus returns nil where there are no other nodes, or where they look at the file
-// by themselves.
-func OpenBus(ctx context.Context, d config.Database, log *slog.Logger) (Bus, error) {
+// by themselves. bus is the address of a Redis server; empty: the database does it.
+func OpenBus(ctx context.Context, d config.Database, bus string, log *slog.Logger) (Bus, error) {
+	if bus != "" {
+		return opened[Bus](redisbus.Open(ctx, bus, redisbus.Config{Password: busPassword(), Logger: log}))
+	}
 	if d.URL == "" {
 		return nil, nil
 	}
 	return opened[Bus](pgbus.Open(ctx, d.URL, pgbus.Config{Logger: log}))
 }
+
+// CheckBus reports whether what is told by that bus is heard.
+func CheckBus(ctx context.Context, d config.Database, bus string) error {
+	if bus != "" {
+		return redisbus.Check(ctx, bus, redisbus.Config{Password: busPassword()})
+	}
+	return pgbus.Check(ctx, d.URL)
+}
+
+// busPassword is where Redis's own client looks for it.
+func busPassword() string { return os.Getenv("REDISCLI_AUTH") }

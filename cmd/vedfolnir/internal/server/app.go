@@ -77,7 +77,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	}
 	a.soon.tell = func(user session.UserID, n notice.Notice) { a.tell(context.Background(), user, n) }
 	s.Session.Logger = log
-	if a.bus, err = database.OpenBus(ctx, s.Database, log); err != nil {
+	if a.bus, err = database.OpenBus(ctx, s.Database, s.Bus, log); err != nil {
 		return nil, err
 	}
 	if a.bus != nil {
