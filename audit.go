@@ -12,7 +12,7 @@ import (
 // AuditEvent is one thing that happened to a session. It never holds a secret.
 type AuditEvent struct {
 	Time     time.Time
-	Action   string // "created", "platform_switched", "refreshed", "rotated", "token_replayed", "noticed", "ended", "sign_in_refused"
+	Action   string // "created", "platform_switched", "refreshed", "rotated", "reauthenticated", "token_replayed", "noticed", "ended", "sign_in_refused"
 	User     UserID
 	Session  ID // zero: none was made
 	Platform PlatformID

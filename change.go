@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clocks"
-	"github.com/vedfolnir/session/internal/rotation"
 	"github.com/vedfolnir/session/suspicion"
 )
 
@@ -23,6 +23,7 @@ type CreateRequest struct {
 	// checked: if everything of the user's was revoked since, the sign-in is
 	// refused with ErrConflict. 0: the check is not made.
 	SignInEpoch uint64
+	Level       Level // of what the person has proved
 	// Replaces is the session the client held until now, if any. It ends, with
 	// reason SignedOut, and does not count towards the limit.
 	Replaces ID
@@ -91,15 +92,13 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 	r := Record{
 		Session: Session{
 			ID: token.id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
-			CreatedAt: now, RenewedAt: now, AuthenticatedAt: now, LastActivity: now,
+			CreatedAt: now, RenewedAt: now, LastActivity: now,
 			Limits:     Limits{max(0, req.Limits.Idle.Truncate(time.Microsecond)), req.Limits.Until.UTC().Truncate(time.Microsecond)},
 			Persistent: !req.Unremembered,
 		},
-		Client: Client(client.Info(req.Client).Storable()), Secret: token.hash(),
+		Secret: token.hash(), Proof: assurance.Proof{}.Again(now, req.Level),
 	}
-	if m.marks != nil {
-		r.Fingerprint = client.Info(req.Client).Fingerprint(m.marks[0])
-	}
+	r.Client, r.Fingerprint = m.mark(req.Client)
 	return r, p, token, nil
 }
 
@@ -165,58 +164,17 @@ func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
 		return Context{}, err
 	}
 	r, err := m.store.Refresh(ctx, c.Session.ID, c.Session.Version, now)
+	return m.taken(ctx, "refreshed", c.Session.ID, r, storeError("refresh session", err))
+}
+
+// taken takes in what a change of the person's came to.
+func (m *Manager) taken(ctx context.Context, action string, id ID, r Record, err error) (Context, error) {
 	if err != nil {
-		m.unsure(c.Session.ID)
-		return Context{}, storeError("refresh session", err)
+		m.unsure(id)
+		return Context{}, err
 	}
-	m.changed(ctx, "refreshed", r)
+	m.changed(ctx, action, r)
 	return m.admit(ctx, r, nil)
-}
-
-// Rotate gives the session a new token; presented is the one in use. That one
-// stays good until the overlap after the first use of the new one, so that other
-// tabs and requests under way are not signed out; if the new one never arrives,
-// the rotation lapses after twice the overlap, and not before may the one before it
-// be replaced anew. [ErrConflict]: somebody else rotated, or the session
-// changed since it was read. The other errors are those of Get; [ErrNotFound] also
-// for a token that does not open the session. With an error there is no new token.
-func (m *Manager) Rotate(ctx context.Context, c Context, presented Token) (Context, Token, error) {
-	if err := m.mayRotate(ctx, c.Session, presented); err != nil {
-		return Context{}, Token{}, err
-	}
-	token, err := c.Session.ID.newToken()
-	if err != nil {
-		return Context{}, Token{}, err
-	}
-	r, err := m.store.Rotate(ctx, c.Session.ID, c.Session.Version, token.hash(), presented.hash(), m.Now())
-	if err != nil {
-		m.unsure(c.Session.ID)
-		return Context{}, Token{}, storeError("rotate token", err)
-	}
-	m.changed(ctx, "rotated", r)
-	c, err = m.admit(ctx, r, nil)
-	return c, token, err
-}
-
-// mayRotate reports why not. What is presented becomes the previous token, which
-// stays good. The store's guard then holds the version that was looked at here.
-func (m *Manager) mayRotate(ctx context.Context, s Session, presented Token) error {
-	r, err := m.read(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	now := m.Now()
-	standing := r.tokens().Standing(presented.hash(), now, m.policy.Overlap)
-	if standing == rotation.Unknown || presented.id != s.ID {
-		return ErrNotFound
-	}
-	if err := m.refuse(ctx, r.Session, now); err != nil {
-		return err
-	}
-	if !r.tokens().MayRotate(standing, now, m.policy.Overlap) || r.Version != s.Version {
-		return ErrConflict
-	}
-	return nil
 }
 
 // Revoke ends a session. An empty reason stands for [RevokedByAdmin]. by names who

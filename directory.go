@@ -56,10 +56,8 @@ type StaticDirectory []Person
 
 // Person finds the user.
 func (d StaticDirectory) Person(_ context.Context, id UserID) (Person, error) {
-	for _, p := range d {
-		if p.User.ID == id {
-			return p, nil
-		}
+	if i := slices.IndexFunc(d, func(p Person) bool { return p.User.ID == id }); i >= 0 {
+		return d[i], nil
 	}
 	return Person{}, ErrUnknownUser
 }

@@ -69,11 +69,9 @@ func (e *EndedError) Error() string {
 
 // Ended returns why err says that a session has ended, if it does.
 func Ended(err error) (Reason, bool) {
-	var e *EndedError
-	if errors.As(err, &e) {
-		return e.Reason, true
-	}
-	return "", false
+	e := new(EndedError)
+	ended := errors.As(err, &e)
+	return e.Reason, ended
 }
 
 // storeError wraps what a store or directory returned, unless it is one of the

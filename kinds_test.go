@@ -98,7 +98,7 @@ func TestWhoIsNotRememberedStaysSo(t *testing.T) {
 		if err != nil || c.Session.Persistent == unremembered {
 			t.Fatalf("%+v, %v", c.Session, err)
 		}
-		if c, _, err = m.Rotate(t.Context(), c, token); err != nil || c.Session.Persistent == unremembered {
+		if c, _, err = m.Rotate(t.Context(), token); err != nil || c.Session.Persistent == unremembered {
 			t.Errorf("rotated: %+v, %v", c.Session, err)
 		}
 	}

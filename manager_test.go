@@ -324,7 +324,7 @@ func TestSwitchPlatform(t *testing.T) {
 }
 
 func TestLesson25_ConcurrentSwitchesAndAnEnd(t *testing.T) {
-	m := open(t, memstore.New(), people, session.Config{})
+	m := open(t, memstore.New(), people, session.Config{Security: session.Security{MaxPlatformSwitchesPerHour: session.NoLimit}})
 	c, token := signIn(t, m, "1")
 	var wg sync.WaitGroup
 	for i := range 60 {

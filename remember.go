@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -42,12 +41,9 @@ type found struct {
 // snapshot is what this node remembers of a record.
 func (m *Manager) snapshot(r Record) memory.Session {
 	kind := memory.Kind{Idle: r.Limits.Idle, Persistent: r.Persistent, Guest: r.Guest, Impersonator: string(r.Impersonator), From: r.ImpersonatedFrom}
-	if !r.Limits.Until.IsZero() {
-		kind.Lasts = cmp.Or(r.Limits.Until.Sub(r.CreatedAt), -1)
-	}
 	return memory.Session{
-		Kind: kind, ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
-		Created: r.CreatedAt, Renewed: r.RenewedAt, Authenticated: r.AuthenticatedAt, Activity: r.LastActivity,
+		Kind: kind, Until: r.Limits.Until, ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
+		Created: r.CreatedAt, Renewed: r.RenewedAt, Activity: r.LastActivity,
 		Tokens: *r.tokens(), Client: m.eye.Digest(client.Info(r.Client)), Ended: !r.EndedAt.IsZero(),
 	}
 }
@@ -63,14 +59,10 @@ func (m *Manager) remembered(id ID) (f found, ok bool) {
 	if !ok {
 		return f, false
 	}
-	limits := Limits{Idle: s.Kind.Idle}
-	if s.Kind.Lasts != 0 {
-		limits.Until = s.Created.Add(s.Kind.Lasts)
-	}
 	return found{Session{
-		Limits: limits, Persistent: s.Kind.Persistent, Guest: s.Kind.Guest, Impersonator: UserID(s.Kind.Impersonator), ImpersonatedFrom: s.Kind.From,
+		Limits: Limits{s.Kind.Idle, s.Until}, Persistent: s.Kind.Persistent, Guest: s.Kind.Guest, Impersonator: UserID(s.Kind.Impersonator), ImpersonatedFrom: s.Kind.From,
 		ID: id, UserID: UserID(s.User), PlatformID: PlatformID(s.Platform), Version: s.Version,
-		CreatedAt: s.Created, RenewedAt: s.Renewed, AuthenticatedAt: s.Authenticated, LastActivity: s.Activity,
+		CreatedAt: s.Created, RenewedAt: s.Renewed, LastActivity: s.Activity,
 	}, s.Rev, p, s.Tokens, s.Client}, true
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
 	"github.com/vedfolnir/session/suspicion"
@@ -44,10 +45,9 @@ type Session struct {
 	PlatformID PlatformID // the active platform; empty: none
 	Version    uint64     // from 1, raised by each change except activity
 
-	CreatedAt       time.Time // the absolute limit counts from here
-	RenewedAt       time.Time // the lifetime counts from here: creation or the last Refresh
-	AuthenticatedAt time.Time // when the person last proved who they are
-	LastActivity    time.Time // as stored; true to within the write interval
+	CreatedAt    time.Time // the absolute limit counts from here
+	RenewedAt    time.Time // the lifetime counts from here: creation or the last Refresh
+	LastActivity time.Time // as stored; true to within the write interval
 
 	Limits     Limits // of its own
 	Persistent bool   // the cookie outlives the browser
@@ -112,7 +112,7 @@ func (c Client) Device() string { return client.Device(c.UserAgent) }
 // Record is a session with all that only stores and the manager may see.
 type Record struct {
 	Session
-	Client Client
+	Client Client // as it was at the last proof
 
 	Secret   SecretHash // of the newest token
 	Previous SecretHash // of the one before it; zero: never rotated
@@ -122,7 +122,14 @@ type Record struct {
 	FirstUsed time.Time
 	RotatedAt time.Time // when Secret was made by a rotation; zero: it was not
 
-	Fingerprint string // keyed hashes of the client at creation; empty: not taken
+	// What the person had proved when they were given the token of Secret, and that
+	// of Previous. They are not in [Session], of which a node remembers what may be
+	// old: who asks for them asks the store, by [Manager.Require].
+	Proof, PreviousProof assurance.Proof
+
+	// Fingerprint is keyed hashes of Client, with which others are compared: the one
+	// through which the person last proved who they are. Empty: not taken.
+	Fingerprint string
 	Signals     string // what was noticed since, and when; empty: nothing
 	// SwitchesSince and Switches count the platform switches of the hour that
 	// began at SwitchesSince.

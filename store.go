@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"time"
+
+	"github.com/vedfolnir/session/assurance"
 )
 
 // Store keeps the sessions: it is the truth, and every cache is disposable.
@@ -60,17 +62,17 @@ type Store interface {
 	// version: otherwise ErrConflict.
 	Refresh(ctx context.Context, id ID, version uint64, at time.Time) (Record, error)
 
-	// Rotate sets Secret, Previous, RotatedAt and a zero FirstUsed and raises the
-	// version, if the version is still version: otherwise ErrConflict.
-	Rotate(ctx context.Context, id ID, version uint64, secret, previous SecretHash, at time.Time) (Record, error)
+	// Rotate sets all that r names but Action, RotatedAt to r.At, and a zero FirstUsed, and
+	// raises the version, if the version is still version: otherwise ErrConflict.
+	Rotate(ctx context.Context, id ID, version uint64, r Rotation) (Record, error)
 
 	// ConfirmSecret sets FirstUsed and raises the version if Secret is still
 	// secret and FirstUsed is zero; otherwise it changes nothing. Either way it
 	// returns the record as it is now.
 	ConfirmSecret(ctx context.Context, id ID, secret SecretHash, at time.Time) (Record, error)
 
-	// Suspect keeps s.Signals, zeroes AuthenticatedAt if s.StepUp says so, and raises
-	// the version, if the version is still version: otherwise ErrConflict.
+	// Suspect keeps s.Signals, zeroes Proof and PreviousProof if s.StepUp says so, and
+	// raises the version, if the version is still version: otherwise ErrConflict.
 	Suspect(ctx context.Context, id ID, version uint64, s Suspicion) (Record, error)
 
 	// Touch raises LastActivity to each given time, where it is later and the
@@ -181,10 +183,20 @@ type Purging struct {
 	Limit       int
 }
 
+// Rotation is a new token for a session, and what is known of the person with it.
+type Rotation struct {
+	At                   time.Time
+	Secret, Previous     SecretHash
+	Proof, PreviousProof assurance.Proof
+	Client               Client
+	Fingerprint, Signals string
+	Action               string // for the audit: "rotated" or "reauthenticated"
+}
+
 // Suspicion is what was noticed about a session and what is made of it.
 type Suspicion struct {
 	Signals string
-	StepUp  bool   // it no longer counts as recently authenticated
+	StepUp  bool   // what the person had proved counts no longer
 	Why     Reason // for the audit
 	Client  Client // whose request it was
 }

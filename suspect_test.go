@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/memstore"
 	"github.com/vedfolnir/session/suspicion"
 )
@@ -76,9 +77,11 @@ func TestWhatHonestPeopleDoIsNotSuspicious(t *testing.T) {
 			}
 			for _, client := range day {
 				now.Add(70 * time.Second)
-				got, err := m.Authenticate(t.Context(), token, client)
-				if err != nil || got.Session.AuthenticatedAt != c.Session.AuthenticatedAt {
-					t.Fatalf("%+v: %v, authenticated at %v", client, err, got.Session.AuthenticatedAt)
+				if _, err := m.Authenticate(t.Context(), token, client); err != nil {
+					t.Fatalf("%+v: %v", client, err)
+				}
+				if err := m.Require(t.Context(), token, assurance.Required{MaxAge: 24 * time.Hour}); err != nil {
+					t.Fatalf("%+v: %v", client, err)
 				}
 				info, err := m.SecurityInfo(t.Context(), c.Session.ID, client)
 				if err != nil || info.IsSuspicious || info.Answer != suspicion.None {
@@ -111,14 +114,15 @@ func TestAStolenCookieIsNoticedAndExplainedAlikeEverywhere(t *testing.T) {
 	c, token := signIn(t, m, "1")
 	now.Add(time.Minute)
 	thief := session.Client{UserAgent: fmt.Sprintf(chrome, 142), IPAddress: proxy, Language: "ru"}
-	got, err := m.Authenticate(t.Context(), token, thief)
-	if err != nil || !got.Session.AuthenticatedAt.IsZero() {
-		t.Fatalf("%v, authenticated at %v", err, got.Session.AuthenticatedAt)
+	if _, err := m.Authenticate(t.Context(), token, thief); err != nil {
+		t.Fatal(err)
 	}
 	for name, m := range map[string]*session.Manager{"here": m, "on another node": open(t, store, people, session.Config{Now: now.Now, Security: key})} {
-		got, err := m.Authenticate(t.Context(), token, firefox) // the person's own
-		if err != nil || !got.Session.AuthenticatedAt.IsZero() {
-			t.Errorf("%s: %v, authenticated at %v", name, err, got.Session.AuthenticatedAt)
+		if _, err := m.Authenticate(t.Context(), token, firefox); err != nil { // the person's own
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := m.Require(t.Context(), token, assurance.Required{MaxAge: 24 * time.Hour}); !lacks(err, assurance.TooOld) {
+			t.Errorf("%s: what was proved counts: %v", name, err)
 		}
 		const why = "user_agent_changed 40, platform_changed 25, language_changed 10, network_changed 10, score 85: step_up"
 		info, err := m.SecurityInfo(t.Context(), c.Session.ID, firefox)
@@ -184,7 +188,7 @@ func TestTheAnswersOfThePolicy(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			r, err := store.Get(t.Context(), c.Session.ID)
-			if err != nil || r.AuthenticatedAt.IsZero() != test.stepsUp || r.EndedAt.IsZero() == test.ends || test.ends && r.EndedBy != session.System {
+			if err != nil || r.Proof.At.IsZero() != test.stepsUp || r.EndedAt.IsZero() == test.ends || test.ends && r.EndedBy != session.System {
 				t.Errorf("stored %+v, %v", r, err)
 			}
 			if len(heard.events) != 1 || !strings.HasSuffix(string(heard.events[0].Reason), ": "+test.answer.String()) {

@@ -54,10 +54,8 @@ func (m *Manager) expire(ctx context.Context, user UserID, batch int) (int, erro
 }
 
 func (m *Manager) purge(ctx context.Context, p Purging) (int, error) {
-	return background.InBatches(p.Limit, func() (int, error) {
-		n, err := m.store.Purge(ctx, p)
-		return n, storeError("remove ended sessions", err)
-	})
+	n, err := background.InBatches(p.Limit, func() (int, error) { return m.store.Purge(ctx, p) })
+	return n, storeError("remove ended sessions", err)
 }
 
 // sweep cleans up in the background.

@@ -2,7 +2,6 @@ package session
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"log/slog"
 
 	"github.com/vedfolnir/session/internal/handle"
@@ -61,17 +60,14 @@ type Token struct {
 func newToken(user UserID) (Token, error) {
 	id, err := handle.New(string(user))
 	if err != nil {
-		return Token{}, fmt.Errorf("session: make handle: %w", err)
+		return Token{}, err
 	}
 	return ID(id).newToken()
 }
 
 func (id ID) newToken() (Token, error) {
 	secret, err := handle.NewSecret()
-	if err != nil {
-		return Token{}, fmt.Errorf("session: make token: %w", err)
-	}
-	return Token{id: id, secret: secret}, nil
+	return Token{id: id, secret: secret}, err
 }
 
 // ParseToken reads a token's text, or returns [ErrMalformed]. It does not

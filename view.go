@@ -3,13 +3,12 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
+	"github.com/vedfolnir/session/internal/pool"
 	"github.com/vedfolnir/session/suspicion"
 )
 
@@ -161,26 +160,11 @@ func (m *Manager) Metrics(ctx context.Context) (Metrics, error) {
 	return Metrics{SessionMetrics{ActiveSessions: active, Snapshots: m.memory.Len(), Subscriptions: m.watchers.Len()}}, nil
 }
 
-// String is a sentence for a person at a terminal.
-func (m SessionMetrics) String() string {
-	return fmt.Sprintf("%d active sessions; this node remembers %d of them and has %d open subscriptions.", m.ActiveSessions, m.Snapshots, m.Subscriptions)
-}
-
-var errNoPool = fmt.Errorf("session: this store has no pool of connections: %w", errors.ErrUnsupported)
-
 // PoolStatus counts the store's connections; errors.ErrUnsupported if it has no
 // pool.
-func (m *Manager) PoolStatus() (PoolStatus, error) {
-	if p, ok := m.store.(Pooler); ok {
-		return p.PoolStatus(), nil
-	}
-	return PoolStatus{}, errNoPool
-}
+func (m *Manager) PoolStatus() (PoolStatus, error) { return pool.Status[PoolStatus](m.store) }
 
 // OptimizePool tidies the store's pool; errors.ErrUnsupported if it has none.
 func (m *Manager) OptimizePool(ctx context.Context) error {
-	if p, ok := m.store.(Pooler); ok {
-		return storeError("optimize pool", p.OptimizePool(ctx))
-	}
-	return errNoPool
+	return storeError("optimize pool", pool.Optimize(ctx, m.store))
 }

@@ -264,7 +264,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		if c, err = m.Refresh(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := m.Rotate(t.Context(), c, token); err != nil {
+		if _, _, err := m.Rotate(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Revoke(t.Context(), c.Session.ID, session.RevokedByAdmin, "operator kim"); err != nil {
@@ -292,7 +292,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 	}
 }
 
-func TestMetricsAndSummary(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	now := newClock()
 	m := open(t, memstore.New(), people, session.Config{Now: now.Now})
 	signIn(t, m, "1")
@@ -302,9 +302,6 @@ func TestMetricsAndSummary(t *testing.T) {
 	metrics, err := m.Metrics(t.Context())
 	if err != nil || metrics.Sessions.ActiveSessions != 2 {
 		t.Errorf("%+v, %v", metrics, err)
-	}
-	if s := metrics.Sessions.String(); !strings.HasPrefix(s, "2 active sessions") {
-		t.Error(s)
 	}
 }
 

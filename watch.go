@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/vedfolnir/session/internal/clientview"
+	"github.com/vedfolnir/session/internal/following"
 	"github.com/vedfolnir/session/internal/wake"
 )
 
@@ -37,8 +39,8 @@ type Event struct {
 	Reason  Reason     // SessionEnded only; empty: the session is gone without a trace
 	End     EndedError // SessionEnded only: what is known of it
 
-	Deadline  time.Time // SessionExpiring only
-	CanExtend bool      // SessionExpiring only: activity or a Refresh would move the deadline
+	Deadline  time.Time // all but SessionEnded: the first one of the session
+	CanExtend bool      // activity or a Refresh would move the deadline
 }
 
 // Subscription follows one session. It is for one goroutine; only Close may be
@@ -48,9 +50,7 @@ type Subscription struct {
 	id       ID
 	user     UserID
 	bell     wake.Bell
-	seen     Context
-	after    Stamp
-	warned   time.Time
+	follower following.Follower
 	finished bool
 }
 
@@ -65,7 +65,7 @@ func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscript
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{m: m, id: id, user: c.Session.UserID, bell: wake.NewBell(), after: after}
+	s := &Subscription{m: m, id: id, user: c.Session.UserID, bell: wake.NewBell(), follower: following.Follower{After: clientview.Stamp(after)}}
 	m.watchers.Add(s.user, s.bell)
 	return s, nil
 }
@@ -82,18 +82,19 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		}
 		wait := time.Second // for a store that is unavailable
 		c, err := s.m.Get(ctx, s.id)
-		var end *EndedError
+		end := new(EndedError)
 		switch {
-		case errors.As(err, &end):
+		case errors.As(err, &end), errors.Is(err, ErrNotFound):
 			s.finished = true
 			return Event{ID: s.id, Kind: SessionEnded, Reason: end.Reason, End: *end}, nil
-		case errors.Is(err, ErrNotFound):
-			s.finished = true
-			return Event{ID: s.id, Kind: SessionEnded}, nil
 		case err == nil:
-			var e Event
-			if e, wait = s.compare(c); e.Kind != "" {
-				return e, nil
+			view := following.View{Stamp: clientview.Stamp(c.stamp), Platform: string(c.Session.PlatformID), Person: c.profile.view, Deadline: c.deadlines.First()}
+			var kind string
+			if kind, wait = s.follower.News(view, s.m.Now(), s.m.config.Timeout.WarningThreshold); kind != "" {
+				return Event{
+					ID: s.id, Kind: EventKind(kind), Context: c,
+					Deadline: view.Deadline, CanExtend: view.Deadline.Before(c.deadlines.Absolute),
+				}, nil
 			}
 		}
 		if err := s.bell.Wait(ctx, wait, s.m.following.Done()); err != nil {
@@ -101,32 +102,4 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		}
 	}
 	return Event{}, io.EOF
-}
-
-// compare returns what is new in c, else how long nothing will be unless somebody
-// changes something.
-func (s *Subscription) compare(c Context) (e Event, wait time.Duration) {
-	last, first := s.seen, !s.seen.SignedIn()
-	s.seen = c
-	switch {
-	case first && c.stamp == s.after:
-	case first:
-		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
-	case c.Session.PlatformID != last.Session.PlatformID:
-		return Event{ID: s.id, Kind: PlatformSwitched, Context: c}, 0
-	case c.stamp.Epoch != last.stamp.Epoch, c.stamp.Version != last.stamp.Version, !c.profile.view.Equal(last.profile.view):
-		return Event{ID: s.id, Kind: StateChanged, Context: c}, 0
-	case c.stamp.Rev != last.stamp.Rev:
-		return Event{ID: s.id, Kind: SessionsChanged, Context: c}, 0
-	}
-	deadline := c.deadlines.First()
-	left := deadline.Sub(s.m.Now())
-	if toWarning := left - s.m.config.Timeout.WarningThreshold; toWarning > 0 {
-		return Event{}, toWarning
-	}
-	if !s.warned.Equal(deadline) {
-		s.warned = deadline
-		return Event{ID: s.id, Kind: SessionExpiring, Context: c, Deadline: deadline, CanExtend: deadline.Before(c.deadlines.Absolute)}, 0
-	}
-	return Event{}, max(left, time.Millisecond)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // feedLength is how many changes the feed keeps at least.
@@ -235,9 +236,11 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 }
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
 	return s.guarded(ctx, id, version, func(r *session.Record) {
-		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt = secret, previous, time.Time{}, at
+		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt = to.Secret, to.Previous, time.Time{}, to.At
+		r.Proof, r.PreviousProof = to.Proof, to.PreviousProof
+		r.Client, r.Fingerprint, r.Signals = to.Client, to.Fingerprint, to.Signals
 	})
 }
 
@@ -246,7 +249,7 @@ func (s *Store) Suspect(ctx context.Context, id session.ID, version uint64, noti
 	return s.guarded(ctx, id, version, func(r *session.Record) {
 		r.Signals = noticed.Signals
 		if noticed.StepUp {
-			r.AuthenticatedAt = time.Time{}
+			r.Proof, r.PreviousProof = assurance.Proof{}, assurance.Proof{}
 		}
 	})
 }

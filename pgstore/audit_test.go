@@ -58,7 +58,7 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 	if _, err := s.Refresh(t.Context(), r.ID, 2, start); !errors.Is(err, session.ErrConflict) {
 		t.Fatal(err)
 	}
-	step(s.Rotate(t.Context(), r.ID, 3, session.SecretHash{1}, session.SecretHash{2}, start))
+	step(s.Rotate(t.Context(), r.ID, 3, session.Rotation{Action: "rotated", At: start, Secret: session.SecretHash{1}, Previous: session.SecretHash{2}, Client: r.Client}))
 	step(s.End(t.Context(), session.Ending{User: "alex", ID: r.ID, Reason: session.RevokedByAdmin, By: "operator", At: start}))
 	step(nil, s.Note(t.Context(), session.AuditEvent{Action: "sign_in_refused", User: "alex", Reason: "limit", By: "alex"}))
 	for range 2 { // the first ends for the second, which is too old

@@ -32,6 +32,7 @@ type step struct {
 	action           string            // of its audit line; empty: none is written
 	request          string            // in that line
 	suspicion        session.Suspicion // toSuspect, with what of its line is not the person's own
+	rotation         session.Rotation  // toRotate
 
 	changed bool
 	record  session.Record // as it is now, changed or not; zero: there is none
@@ -42,9 +43,11 @@ type step struct {
 // refuse. The hour of switches begins anew when it is over.
 const changeSession = `WITH asked AS MATERIALIZED (
 	SELECT * FROM unnest($1::int2[], $2::bytea[], $3::int8[], $4::int8[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::bytea[],
-		$12::text[], $13::bool[], $14::text[], $15::bytea[], $16::bytea[])
+		$12::text[], $13::bool[], $14::text[], $15::bytea[], $16::bytea[],
+		$18::int8[], $19::int2[], $20::int8[], $21::int2[], $22::bytea[], $23::bytea[], $24::bytea[], $25::bytea[])
 		AS a (kind, asked_id, asked_version, at, asked_platform, asked_secret, asked_previous, action, request, salt,
-		asked_signals, step_up, why, seen_address, seen_agent)
+		asked_signals, step_up, why, seen_address, seen_agent,
+		asked_proved, asked_level, asked_previous_proved, asked_previous_level, asked_agent, asked_address, asked_language, asked_fingerprint)
 ), held AS MATERIALIZED (
 	SELECT s.* FROM sessions s WHERE s.id = ANY($2) ORDER BY s.id FOR NO KEY UPDATE
 ), judged AS (
@@ -64,24 +67,33 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		CASE WHEN may AND kind <> 5 THEN version + 1 ELSE version END AS version,
 		created_at,
 		CASE WHEN may AND kind = 2 THEN at ELSE renewed_at END AS renewed_at,
-		CASE WHEN may AND kind = 6 AND step_up THEN $17 ELSE authenticated_at END AS authenticated_at,
+		CASE WHEN may AND kind = 6 AND step_up THEN $17 WHEN may AND kind = 3 THEN asked_proved ELSE authenticated_at END AS authenticated_at,
 		CASE WHEN may AND kind = 5 THEN at ELSE last_activity END AS last_activity,
-		ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language,
+		ended_at, end_reason, ended_by, ended_from,
+		CASE WHEN may AND kind = 3 THEN asked_agent ELSE user_agent END AS user_agent,
+		CASE WHEN may AND kind = 3 THEN asked_address ELSE ip_address END AS ip_address,
+		CASE WHEN may AND kind = 3 THEN asked_language ELSE language END AS language,
 		CASE WHEN may AND kind = 3 THEN asked_secret ELSE secret END AS secret,
 		CASE WHEN may AND kind = 3 THEN asked_previous ELSE previous END AS previous,
 		CASE WHEN may AND kind = 3 THEN NULL WHEN may AND kind = 4 THEN at ELSE first_used END AS first_used,
-		fingerprint,
+		CASE WHEN may AND kind = 3 THEN asked_fingerprint ELSE fingerprint END AS fingerprint,
 		CASE WHEN may AND kind = 1 AND new_hour THEN at ELSE switches_since END AS switches_since,
 		CASE WHEN may AND kind = 1 THEN CASE WHEN new_hour THEN 1 ELSE switches + 1 END ELSE switches END AS switches,
-		CASE WHEN may AND kind = 6 THEN asked_signals ELSE signals END AS signals,
+		CASE WHEN may AND kind IN (3, 6) THEN asked_signals ELSE signals END AS signals,
 		CASE WHEN may AND kind = 3 THEN at ELSE rotated_at END AS rotated_at,
 		idle_limit, until, persistent, guest, impersonator, impersonated_from,
+		CASE WHEN may AND kind = 6 AND step_up THEN 0 WHEN may AND kind = 3 THEN asked_level ELSE level END AS level,
+		CASE WHEN may AND kind = 6 AND step_up THEN NULL WHEN may AND kind = 3 THEN asked_previous_proved
+			ELSE previous_authenticated_at END AS previous_authenticated_at,
+		CASE WHEN may AND kind = 6 AND step_up THEN 0 WHEN may AND kind = 3 THEN asked_previous_level ELSE previous_level END AS previous_level,
 		coalesce((SELECT u.rev FROM session_users u WHERE u.id = user_id), 0) AS rev
 	FROM judged
 ), changed AS (
 	UPDATE sessions SET platform_id = s.platform_id, version = s.version, renewed_at = s.renewed_at, last_activity = s.last_activity,
 		secret = s.secret, previous = s.previous, first_used = s.first_used, switches_since = s.switches_since, switches = s.switches,
-		signals = s.signals, rotated_at = s.rotated_at, authenticated_at = s.authenticated_at
+		signals = s.signals, rotated_at = s.rotated_at, authenticated_at = s.authenticated_at, level = s.level,
+		previous_authenticated_at = s.previous_authenticated_at, previous_level = s.previous_level,
+		user_agent = s.user_agent, ip_address = s.ip_address, language = s.language, fingerprint = s.fingerprint
 	FROM s WHERE sessions.id = s.id AND s.may AND sessions.ended_at IS NULL
 ), told AS (
 	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
@@ -153,11 +165,18 @@ func (w *writer) arguments(steps []*step) []any {
 	actions, requests, salts := make([]string, n), make([]string, n), make([][]byte, n)
 	signals, stepUps, whys := make([]string, n), make([]bool, n), make([]string, n)
 	addresses, agents := make([][]byte, n), make([][]byte, n)
+	proofs, levels, previousProofs, previousLevels := make([]int64, n), make([]int16, n), make([]*int64, n), make([]int16, n)
+	newAgents, newAddresses, languages, fingerprints := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	for i, s := range steps {
 		kinds[i], ids[i], versions[i], ats[i] = s.kind, s.id[:], s.version, s.at
 		platforms[i], secrets[i], previous[i] = s.platform, s.secret, s.previous
-		signals[i], stepUps[i], whys[i] = s.suspicion.Signals, s.suspicion.StepUp, audit.Clean(string(s.suspicion.Why))
+		signals[i], stepUps[i], whys[i] = s.suspicion.Signals+s.rotation.Signals, s.suspicion.StepUp, audit.Clean(string(s.suspicion.Why))
 		addresses[i], agents[i] = []byte(audit.Clean(s.suspicion.Client.IPAddress)), []byte(audit.Clean(s.suspicion.Client.UserAgent))
+		to := s.rotation
+		proofs[i], levels[i] = micros(to.Proof.At), int16(to.Proof.Level)
+		previousProofs[i], previousLevels[i] = optional(to.PreviousProof.At), int16(to.PreviousProof.Level)
+		newAgents[i], newAddresses[i] = []byte(to.Client.UserAgent), []byte(to.Client.IPAddress)
+		languages[i], fingerprints[i] = []byte(to.Client.Language), []byte(to.Fingerprint)
 		if w.audited && s.action != "" {
 			salt := audit.NewSalt()
 			actions[i], requests[i], salts[i] = s.action, s.request, salt[:]
@@ -166,6 +185,7 @@ func (w *writer) arguments(steps []*step) []any {
 	return []any{
 		kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts, micros(time.Now()),
 		signals, stepUps, whys, addresses, agents, micros(time.Time{}),
+		proofs, levels, previousProofs, previousLevels, newAgents, newAddresses, languages, fingerprints,
 	}
 }
 
@@ -207,9 +227,10 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 }
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
 	return s.guarded(ctx, &step{
-		kind: toRotate, id: id, version: int64(version), secret: secret[:], previous: optionalHash(previous), at: micros(at), action: "rotated",
+		kind: toRotate, id: id, version: int64(version), secret: to.Secret[:], previous: optionalHash(to.Previous), at: micros(to.At),
+		rotation: to, action: to.Action,
 	})
 }
 

@@ -17,7 +17,8 @@ const (
 	columns = `s.id, s.user_id, s.platform_id, s.version, s.created_at, s.renewed_at, s.authenticated_at, s.last_activity,
 	s.ended_at, s.end_reason, s.ended_by, s.ended_from, s.user_agent, s.ip_address, s.language, s.secret, s.previous, s.first_used,
 	s.fingerprint, s.switches_since, s.switches, s.signals, s.rotated_at,
-	s.idle_limit, s.until, s.persistent, s.guest, s.impersonator, s.impersonated_from`
+	s.idle_limit, s.until, s.persistent, s.guest, s.impersonator, s.impersonated_from,
+	s.level, s.previous_authenticated_at, s.previous_level`
 	readColumns = columns + `, (SELECT u.rev FROM session_users u WHERE u.id = s.user_id), (SELECT epoch FROM session_meta)`
 )
 
@@ -26,7 +27,7 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	var (
 		id, user, platform, endedBy, endedFrom, agent, address, language, secret, previous, fingerprint []byte
 		created, renewed, authenticated, activity                                                       int64
-		ended, firstUsed, switchesSince, rotated, idle, until                                           *int64
+		ended, firstUsed, switchesSince, rotated, proved, idle, until                                   *int64
 		impersonator, impersonatedFrom                                                                  []byte
 		version                                                                                         int64
 		rev, epoch                                                                                      *int64
@@ -34,14 +35,16 @@ func scan(row pgx.Row, more ...any) (r session.Record, err error) {
 	err = row.Scan(append([]any{
 		&id, &user, &platform, &version, &created, &renewed, &authenticated, &activity, &ended, &r.EndReason, &endedBy, &endedFrom,
 		&agent, &address, &language, &secret, &previous, &firstUsed, &fingerprint, &switchesSince, &r.Switches, &r.Signals, &rotated,
-		&idle, &until, &r.Persistent, &r.Guest, &impersonator, &impersonatedFrom, &rev, &epoch,
+		&idle, &until, &r.Persistent, &r.Guest, &impersonator, &impersonatedFrom,
+		&r.Proof.Level, &proved, &r.PreviousProof.Level, &rev, &epoch,
 	}, more...)...)
 	if err != nil {
 		return session.Record{}, err
 	}
 	r.ID, r.UserID, r.PlatformID, r.EndedBy = session.ID(id), session.UserID(user), session.PlatformID(platform), string(endedBy)
 	r.Version, r.Rev, r.Epoch = uint64(version), counter(rev), counter(epoch)
-	r.CreatedAt, r.RenewedAt, r.AuthenticatedAt, r.LastActivity = moment(&created), moment(&renewed), moment(&authenticated), moment(&activity)
+	r.CreatedAt, r.RenewedAt, r.LastActivity = moment(&created), moment(&renewed), moment(&activity)
+	r.Proof.At, r.PreviousProof.At = moment(&authenticated), moment(proved)
 	r.EndedAt, r.FirstUsed, r.SwitchesSince, r.RotatedAt = moment(ended), moment(firstUsed), moment(switchesSince), moment(rotated)
 	r.Client = session.Client{UserAgent: string(agent), IPAddress: string(address), Language: string(language)}
 	r.Fingerprint = string(fingerprint)

@@ -250,8 +250,9 @@ const (
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, ended_from, user_agent, ip_address, language, secret, previous, first_used,
 		fingerprint, switches_since, switches, signals, rotated_at,
-		idle_limit, until, persistent, guest, impersonator, impersonated_from)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29)`
+		idle_limit, until, persistent, guest, impersonator, impersonated_from,
+		level, previous_authenticated_at, previous_level)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32)`
 	insertChanges = `INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 		SELECT u, r, s, v, e, d FROM unnest($1::bytea[], $2::int8[], $3::bytea[], $4::int8[], $5::bool[], $6::bool[])
 		WITH ORDINALITY AS a (u, r, s, v, e, d, n) ORDER BY n`
@@ -321,11 +322,12 @@ func (w *work) queueFeed(b *pgx.Batch) {
 func sessionArguments(r session.Record) []any {
 	return []any{
 		r.ID[:], []byte(r.UserID), []byte(r.PlatformID), int64(r.Version),
-		micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
+		micros(r.CreatedAt), micros(r.RenewedAt), micros(r.Proof.At), micros(r.LastActivity),
 		optional(r.EndedAt), string(r.EndReason), []byte(r.EndedBy), optionalID(r.EndedFrom),
 		[]byte(r.Client.UserAgent), []byte(r.Client.IPAddress), []byte(r.Client.Language),
 		r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), []byte(r.Fingerprint), optional(r.SwitchesSince), r.Switches, r.Signals, optional(r.RotatedAt),
 		optionalMicroseconds(r.Limits.Idle), optional(r.Limits.Until), r.Persistent, r.Guest, []byte(r.Impersonator), optionalID(r.ImpersonatedFrom),
+		int16(r.Proof.Level), optional(r.PreviousProof.At), int16(r.PreviousProof.Level),
 	}
 }
 

@@ -60,6 +60,15 @@ func (h *Handler) token(r *http.Request) (t session.Token, presented bool, err e
 	return t, true, err
 }
 
+// presented returns the token in the session cookie, or why there is none.
+func (h *Handler) presented(r *http.Request) (session.Token, error) {
+	t, presented, err := h.token(r)
+	if err == nil && !presented {
+		err = errSessionRequired
+	}
+	return t, err
+}
+
 // setCookie is called by sign-in, rotation and sign-out alone; a zero token clears.
 func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token) {
 	c := h.newCookie(r, "")

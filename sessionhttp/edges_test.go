@@ -414,11 +414,11 @@ func TestTheAuditSaysFromWhereAnOldTokenWasReplayed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, old, err := m.Create(t.Context(), session.CreateRequest{UserID: "1"})
+	_, old, err := m.Create(t.Context(), session.CreateRequest{UserID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, renewed, err := m.Rotate(t.Context(), c, old)
+	_, renewed, err := m.Rotate(t.Context(), old)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,11 +95,11 @@ func (s *fragile) Suspect(ctx context.Context, id session.ID, version uint64, no
 	return s.Store.Suspect(ctx, id, version, noticed)
 }
 
-func (s *fragile) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
+func (s *fragile) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
 	if err := s.check("Rotate"); err != nil {
 		return session.Record{}, err
 	}
-	return s.Store.Rotate(ctx, id, version, secret, previous, at)
+	return s.Store.Rotate(ctx, id, version, to)
 }
 
 func (s *fragile) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (session.Record, error) {

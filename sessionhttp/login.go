@@ -51,15 +51,11 @@ func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Conte
 		h.explainPlainHTTP(r)
 		return nil, ErrPlainHTTP
 	}
-	held, err := h.authenticate(r)
+	presented, err := h.presented(r)
 	if err != nil {
 		return nil, err
 	}
-	presented, _, err := h.token(r)
-	if err != nil {
-		return nil, err
-	}
-	c, token, err := h.m.Rotate(r.Context(), held, presented)
+	c, token, err := h.m.Rotate(r.Context(), presented)
 	if err != nil {
 		return nil, err
 	}

@@ -31,12 +31,9 @@ func visitOf(ctx context.Context) *visit {
 
 // authenticate finds the live session of r, or says why there is none.
 func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
-	token, presented, err := h.token(r)
-	switch {
-	case err != nil:
+	token, err := h.presented(r)
+	if err != nil {
 		return session.Context{}, err
-	case !presented:
-		return session.Context{}, errSessionRequired
 	}
 	return h.m.Authenticate(r.Context(), token, h.Client(r))
 }

@@ -54,7 +54,7 @@ func TestEveryChangeHasItsLine(t *testing.T) {
 	if _, err := s.Refresh(t.Context(), r.ID, 2, start); !errors.Is(err, session.ErrConflict) {
 		t.Fatal(err)
 	}
-	step(s.Rotate(t.Context(), r.ID, 3, session.SecretHash{1}, session.SecretHash{2}, start))
+	step(s.Rotate(t.Context(), r.ID, 3, session.Rotation{Action: "rotated", At: start, Secret: session.SecretHash{1}, Previous: session.SecretHash{2}, Client: r.Client}))
 	seen := session.Client{UserAgent: "curl/8", IPAddress: "203.0.113.5"}
 	step(s.Suspect(t.Context(), r.ID, 4, session.Suspicion{Signals: "user_agent_changed=1", Why: "user_agent_changed 40, score 40: none", Client: seen}))
 	if _, err := s.Suspect(t.Context(), r.ID, 4, session.Suspicion{Why: "too late"}); !errors.Is(err, session.ErrConflict) {

@@ -14,7 +14,7 @@ func TestLesson02_ALiveRowDeletedByHandIsInTheFeed(t *testing.T) {
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	id := session.ID{1, 2, 3}
 	_, err := s.Create(ctx, session.Creation{Record: session.Record{Session: session.Session{
-		ID: id, UserID: "1", Version: 1, CreatedAt: at, RenewedAt: at, AuthenticatedAt: at, LastActivity: at,
+		ID: id, UserID: "1", Version: 1, CreatedAt: at, RenewedAt: at, LastActivity: at,
 	}}})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // columns of a record, in the order of scan. The user's rev and the store's epoch
@@ -13,19 +14,22 @@ const columns = `id, user_id, platform_id, version, created_at, renewed_at, auth
 	ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
 	fingerprint, switches_since, switches, ended_from, signals, rotated_at,
 	idle_limit, until, persistent, guest, impersonator, impersonated_from,
+	level, previous_authenticated_at, previous_level,
 	(SELECT u.rev FROM session_users u WHERE u.id = user_id), (SELECT epoch FROM session_meta)`
 
 func scan(r row) session.Record {
 	record := session.Record{
 		Session: session.Session{
 			ID: session.ID(r.blob(0)), UserID: session.UserID(r.text(1)), PlatformID: session.PlatformID(r.text(2)),
-			Version: r.counter(3), CreatedAt: r.time(4), RenewedAt: r.time(5), AuthenticatedAt: r.time(6), LastActivity: r.time(7),
+			Version: r.counter(3), CreatedAt: r.time(4), RenewedAt: r.time(5), LastActivity: r.time(7),
 			EndedAt: r.time(8), EndReason: session.Reason(r.text(9)), EndedBy: r.text(10),
 		},
 		Client: session.Client{UserAgent: r.text(11), IPAddress: r.text(12), Language: r.text(13)},
 		Secret: r.hash(14), Previous: r.hash(15), FirstUsed: r.time(16),
 		Fingerprint: r.text(17), SwitchesSince: r.time(18), Switches: int(r.number(19)), Signals: r.text(21), RotatedAt: r.time(22),
-		Rev: r.counter(29), Epoch: r.counter(30),
+		Proof:         assurance.Proof{At: r.time(6), Level: session.Level(r.number(29))},
+		PreviousProof: assurance.Proof{At: r.time(30), Level: session.Level(r.number(31))},
+		Rev:           r.counter(32), Epoch: r.counter(33),
 	}
 	record.Limits = session.Limits{Idle: r.microseconds(23), Until: r.time(24)}
 	record.Persistent, record.Guest, record.Impersonator = r.number(25) != 0, r.number(26) != 0, session.UserID(r.text(27))
@@ -137,8 +141,9 @@ const (
 	insertSession = `INSERT INTO sessions (id, user_id, platform_id, version, created_at, renewed_at, authenticated_at,
 		last_activity, ended_at, end_reason, ended_by, user_agent, ip_address, language, secret, previous, first_used,
 		fingerprint, switches_since, switches, ended_from, signals, rotated_at,
-		idle_limit, until, persistent, guest, impersonator, impersonated_from)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
+		idle_limit, until, persistent, guest, impersonator, impersonated_from,
+		level, previous_authenticated_at, previous_level)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING (SELECT epoch FROM session_meta)`
 )
 
 // Create implements [session.Store]. All that may refuse comes before the first
@@ -177,10 +182,11 @@ func (s *Store) Create(ctx context.Context, c session.Creation) (session.Created
 			created.Ended = append(created.Ended, ended)
 		}
 		inserted, err := t.one(insertSession, r.ID[:], string(r.UserID), string(r.PlatformID), int64(r.Version),
-			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.AuthenticatedAt), micros(r.LastActivity),
+			micros(r.CreatedAt), micros(r.RenewedAt), micros(r.Proof.At), micros(r.LastActivity),
 			optional(r.EndedAt), string(r.EndReason), r.EndedBy, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language,
 			r.Secret[:], optionalHash(r.Previous), optional(r.FirstUsed), r.Fingerprint, optional(r.SwitchesSince), int64(r.Switches), optionalID(r.EndedFrom), r.Signals, optional(r.RotatedAt),
-			optionalMicroseconds(r.Limits.Idle), optional(r.Limits.Until), r.Persistent, r.Guest, string(r.Impersonator), optionalID(r.ImpersonatedFrom))
+			optionalMicroseconds(r.Limits.Idle), optional(r.Limits.Until), r.Persistent, r.Guest, string(r.Impersonator), optionalID(r.ImpersonatedFrom),
+			int64(r.Proof.Level), optional(r.PreviousProof.At), int64(r.PreviousProof.Level))
 		if err != nil {
 			return created, err
 		}
@@ -229,15 +235,20 @@ func (s *Store) Refresh(ctx context.Context, id session.ID, version uint64, at t
 	return s.guarded(ctx, id, "refreshed", refreshSession, id[:], int64(version), micros(at))
 }
 
-const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, rotated_at = ?5, version = version + 1
+const rotateSecret = `UPDATE sessions SET secret = ?3, previous = ?4, first_used = NULL, rotated_at = ?5,
+	authenticated_at = ?6, level = ?7, previous_authenticated_at = ?8, previous_level = ?9,
+	user_agent = ?10, ip_address = ?11, language = ?12, fingerprint = ?13, signals = ?14, version = version + 1
 	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
 
 // Rotate implements [session.Store].
-func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
-	return s.guarded(ctx, id, "rotated", rotateSecret, id[:], int64(version), secret[:], optionalHash(previous), micros(at))
+func (s *Store) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
+	return s.guarded(ctx, id, to.Action, rotateSecret, id[:], int64(version), to.Secret[:], optionalHash(to.Previous), micros(to.At),
+		micros(to.Proof.At), int64(to.Proof.Level), optional(to.PreviousProof.At), int64(to.PreviousProof.Level),
+		to.Client.UserAgent, to.Client.IPAddress, to.Client.Language, to.Fingerprint, to.Signals)
 }
 
-const suspectSession = `UPDATE sessions SET signals = ?3, authenticated_at = iif(?4, ?5, authenticated_at), version = version + 1
+const suspectSession = `UPDATE sessions SET signals = ?3, authenticated_at = iif(?4, ?5, authenticated_at), level = iif(?4, 0, level),
+	previous_authenticated_at = iif(?4, NULL, previous_authenticated_at), previous_level = iif(?4, 0, previous_level), version = version + 1
 	WHERE id = ?1 AND ended_at IS NULL AND version = ?2 RETURNING ` + columns
 
 // Suspect implements [session.Store].

@@ -206,7 +206,7 @@ func TestTheFileHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, second, err := m.Rotate(t.Context(), c, first)
+	_, second, err := m.Rotate(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func TestEveryStatementHasItsIndex(t *testing.T) {
 		"getUser": getUser, "raiseSignInEpoch": raiseSignInEpoch, "trim": trim, "bounds": bounds, "changes": changes,
 	} {
 		var plan []string
-		err := s.writer.conn.each(t.Context(), func(r row) { plan = append(plan, r.text(3)) }, "EXPLAIN QUERY PLAN "+query, make([]any, 7)...)
+		err := s.writer.conn.each(t.Context(), func(r row) { plan = append(plan, r.text(3)) }, "EXPLAIN QUERY PLAN "+query, make([]any, 14)...)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // byHandle are the changes of one session that its state can refuse.
@@ -36,10 +37,10 @@ var byHandle = []struct {
 		return s.Suspect(s.ctx(), r.ID, r.Version+7, session.Suspicion{Signals: "network_changed=1"})
 	}},
 	{"Rotate", func(s subject, r session.Record) (session.Record, error) {
-		return s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret, after(1))
+		return s.Rotate(s.ctx(), r.ID, r.Version, rotation(r, secret(2), after(1)))
 	}},
 	{"Rotate of another version", func(s subject, r session.Record) (session.Record, error) {
-		return s.Rotate(s.ctx(), r.ID, r.Version+7, secret(2), r.Secret, after(1))
+		return s.Rotate(s.ctx(), r.ID, r.Version+7, rotation(r, secret(2), after(1)))
 	}},
 	{"ConfirmSecret", func(s subject, r session.Record) (session.Record, error) {
 		return s.ConfirmSecret(s.ctx(), r.ID, r.Secret, after(1))
@@ -204,13 +205,13 @@ var suspect = []promise{
 		same(t, "returned", got, want)
 		same(t, "read", s.get(want.ID), want)
 	}},
-	{"zeroes AuthenticatedAt for a step-up alone", func(t *testing.T, s subject) {
-		want := s.signIn(alex, 0)
-		got, err := s.Suspect(s.ctx(), want.ID, 1, session.Suspicion{Signals: "two_places=1", StepUp: true, Why: "score 80: step_up"})
+	{"zeroes what was proved with either token for a step-up alone", func(t *testing.T, s subject) {
+		want := rotated(s)
+		got, err := s.Suspect(s.ctx(), want.ID, want.Version, session.Suspicion{Signals: "two_places=1", StepUp: true, Why: "score 80: step_up"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.Signals, want.AuthenticatedAt, want.Version = "two_places=1", time.Time{}, 2
+		want.Signals, want.Proof, want.PreviousProof, want.Version = "two_places=1", assurance.Proof{}, assurance.Proof{}, want.Version+1
 		same(t, "returned", got, want)
 		same(t, "read", s.get(want.ID), want)
 	}},
@@ -222,34 +223,60 @@ var suspect = []promise{
 	}},
 }
 
+// rotation is one that leaves everything but the token.
+func rotation(r session.Record, to session.SecretHash, at time.Time) session.Rotation {
+	return session.Rotation{
+		Action: "rotated", At: at, Secret: to, Previous: r.Secret, Proof: r.Proof, PreviousProof: r.Proof,
+		Client: r.Client, Fingerprint: r.Fingerprint, Signals: r.Signals,
+	}
+}
+
 var rotate = []promise{
 	{"sets Secret, Previous, RotatedAt and a zero FirstUsed and raises the version", func(t *testing.T, s subject) {
 		want := NewRecord(alex, base)
-		want.FirstUsed = after(1)
+		want.FirstUsed, want.Signals = after(1), "two_places=1"
 		want = s.create(session.Creation{Record: want}).Record
-		got, err := s.Rotate(s.ctx(), want.ID, 1, secret(2), want.Secret, after(3))
+		got, err := s.Rotate(s.ctx(), want.ID, 1, rotation(want, secret(2), after(3)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want.Secret, want.Previous, want.FirstUsed, want.RotatedAt, want.Version = secret(2), want.Secret, time.Time{}, after(3), 2
+		want.PreviousProof = want.Proof
 		same(t, "returned", got, want)
 		same(t, "read", s.get(want.ID), want)
-		if got, err = s.Rotate(s.ctx(), want.ID, 2, secret(3), session.SecretHash{}, after(4)); err != nil {
-			t.Fatal(err)
+	}},
+	{"sets what was proved with either token, the client, and what was noticed", func(t *testing.T, s subject) {
+		r := s.signIn(alex, 0)
+		for i, to := range []session.Rotation{
+			{
+				Action: "reauthenticated", At: after(3), Secret: secret(2), Previous: r.Secret,
+				Proof: assurance.Proof{At: after(3), Level: 2}, PreviousProof: assurance.Proof{At: base, Level: 1},
+				Client:      session.Client{UserAgent: "another \xff", IPAddress: "192.0.2.9", Language: "de"},
+				Fingerprint: "another", Signals: "network_changed=2",
+			},
+			{Action: "reauthenticated", At: after(4), Secret: secret(3)}, // every zero value comes back
+		} {
+			want := s.get(r.ID)
+			want.Secret, want.Previous, want.RotatedAt, want.Version = to.Secret, to.Previous, to.At, uint64(i+2)
+			want.Proof, want.PreviousProof = to.Proof, to.PreviousProof
+			want.Client, want.Fingerprint, want.Signals = to.Client, to.Fingerprint, to.Signals
+			got, err := s.Rotate(s.ctx(), r.ID, uint64(i+1), to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "returned", got, want)
+			same(t, "read", s.get(r.ID), want)
 		}
-		want.Secret, want.Previous, want.RotatedAt, want.Version = secret(3), session.SecretHash{}, after(4), 3
-		same(t, "returned with no previous one", got, want)
-		same(t, "read", s.get(want.ID), want)
 	}},
 	{"refuses another version with ErrConflict", func(t *testing.T, s subject) {
 		refusesOtherVersions(s, func(r session.Record, version uint64) error {
-			_, err := s.Rotate(s.ctx(), r.ID, version, secret(2), r.Secret, after(1))
+			_, err := s.Rotate(s.ctx(), r.ID, version, rotation(r, secret(2), after(1)))
 			return err
 		})
 	}},
 	{"at once with the same version happens once", func(t *testing.T, s subject) {
 		happensOnce(s, func(r session.Record, i int) (session.Record, error) {
-			return s.Rotate(s.ctx(), r.ID, r.Version, secret(byte(i+1)), r.Secret, after(i))
+			return s.Rotate(s.ctx(), r.ID, r.Version, rotation(r, secret(byte(i+1)), after(i)))
 		})
 	}},
 }
@@ -355,7 +382,7 @@ var confirmSecret = []promise{
 func rotated(s subject) session.Record {
 	s.t.Helper()
 	r := s.signIn(alex, 0)
-	r, err := s.Rotate(s.ctx(), r.ID, r.Version, secret(2), r.Secret, after(1))
+	r, err := s.Rotate(s.ctx(), r.ID, r.Version, rotation(r, secret(2), after(1)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

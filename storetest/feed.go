@@ -52,7 +52,7 @@ var changes = []promise{
 			must(a, err)
 		}, change(a, 2))
 		wantChanges("a refresh", func() { must(s.Refresh(s.ctx(), a.ID, 2, base)) }, change(a, 3))
-		wantChanges("a rotation", func() { must(s.Rotate(s.ctx(), a.ID, 3, secret(2), a.Secret, after(3))) }, change(a, 4))
+		wantChanges("a rotation", func() { must(s.Rotate(s.ctx(), a.ID, 3, rotation(a, secret(2), after(3)))) }, change(a, 4))
 		wantChanges("its confirmation", func() { must(s.ConfirmSecret(s.ctx(), a.ID, secret(2), base)) }, change(a, 5))
 		rev++
 		wantChanges("a change of the directory", func() { s.raiseRev(alex) }, session.Change{User: alex, Rev: rev, Directory: true})
@@ -214,7 +214,7 @@ var changes = []promise{
 					t.Errorf("Create: %v", err)
 					return
 				}
-				if _, err := s.Rotate(s.ctx(), c.Record.ID, 1, secret(3), c.Record.Secret, after(3)); err != nil && !isAnswer(err) {
+				if _, err := s.Rotate(s.ctx(), c.Record.ID, 1, rotation(c.Record, secret(3), after(3))); err != nil && !isAnswer(err) {
 					t.Errorf("Rotate: %v", err)
 				}
 				if n%3 == 0 {

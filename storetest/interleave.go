@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // Interleave lets several goroutines make every kind of change to the sessions of
@@ -131,7 +132,7 @@ func newWorld(s subject, seed uint64) *world {
 			born := n * births / perWorker
 			if n == 0 || born != (n-1)*births/perWorker {
 				o.creation = session.Creation{Record: records[worker*births+born], Limit: worldLimit}
-				o.creation.Record.CreatedAt, o.creation.Record.RenewedAt, o.creation.Record.AuthenticatedAt, o.creation.Record.LastActivity = o.at, o.at, o.at, o.at
+				o.creation.Record.CreatedAt, o.creation.Record.RenewedAt, o.creation.Record.Proof.At, o.creation.Record.LastActivity = o.at, o.at, o.at, o.at
 				if rng.IntN(4) == 0 {
 					o.creation.Policy = session.DenyNewest
 				}
@@ -251,7 +252,7 @@ func (w *world) do(o op) result {
 		if o.kind == doRefresh {
 			one(w.Refresh(ctx, o.id, res.before.Version, o.at))
 		} else {
-			one(w.Rotate(ctx, o.id, res.before.Version, uniqueSecret(o), res.before.Secret, o.at))
+			one(w.Rotate(ctx, o.id, res.before.Version, res.rotation()))
 		}
 	case doConfirm:
 		if see(); res.err != nil {
@@ -395,6 +396,13 @@ func (w *world) checkLife(id session.ID, l *life) {
 	}
 }
 
+// rotation proves something, through another client.
+func (res *result) rotation() session.Rotation {
+	to := rotation(res.before, uniqueSecret(res.op), res.at)
+	to.Action, to.Proof, to.Client.UserAgent = "reauthenticated", to.Proof.Again(res.at, assurance.TwoFactors), res.at.String()
+	return to
+}
+
 // apply is the model: what the call makes of a record.
 func (res *result) apply(r session.Record) session.Record {
 	r.Version++
@@ -416,7 +424,9 @@ func (res *result) apply(r session.Record) session.Record {
 	case doRefresh:
 		r.RenewedAt, r.Version = res.at, res.before.Version+1
 	case doRotate:
-		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt, r.Version = uniqueSecret(res.op), res.before.Secret, time.Time{}, res.at, res.before.Version+1
+		to := res.rotation()
+		r.Secret, r.Previous, r.FirstUsed, r.RotatedAt, r.Version = to.Secret, to.Previous, time.Time{}, to.At, res.before.Version+1
+		r.Proof, r.PreviousProof, r.Client = to.Proof, to.PreviousProof, to.Client
 	case doConfirm:
 		if r.Secret == res.before.Secret && r.FirstUsed.IsZero() { // else it was nothing to change
 			r.FirstUsed = res.at

@@ -62,8 +62,8 @@ func (n *nodes) Suspect(ctx context.Context, id session.ID, version uint64, noti
 	return n.next().Suspect(ctx, id, version, noticed)
 }
 
-func (n *nodes) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (session.Record, error) {
-	return n.next().Rotate(ctx, id, version, secret, previous, at)
+func (n *nodes) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
+	return n.next().Rotate(ctx, id, version, to)
 }
 
 func (n *nodes) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (session.Record, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 var get = []promise{
@@ -20,7 +21,8 @@ var get = []promise{
 	}},
 	{"returns every field of the record", func(t *testing.T, s subject) {
 		want := NewRecord(alex, base)
-		want.RenewedAt, want.AuthenticatedAt, want.LastActivity = after(1), after(2), after(3)
+		want.RenewedAt, want.LastActivity = after(1), after(3)
+		want.Proof, want.PreviousProof = assurance.Proof{At: after(2), Level: 3}, assurance.Proof{At: after(7), Level: 255}
 		want.FirstUsed, want.SwitchesSince, want.Switches = after(4), after(5), 6
 		want.Limits = session.Limits{Idle: 90*time.Minute + time.Microsecond, Until: after(7)}
 		want.Persistent, want.Guest, want.Impersonator, want.ImpersonatedFrom = true, true, "op\x00\xff", NewRecord(robin, base).ID

@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // promise is one line of the contract.
@@ -109,10 +110,11 @@ func NewRecord(user session.UserID, at time.Time) session.Record {
 	r := session.Record{
 		Session: session.Session{
 			UserID: user, PlatformID: "11", Version: 1,
-			CreatedAt: at, RenewedAt: at, AuthenticatedAt: at, LastActivity: at,
+			CreatedAt: at, RenewedAt: at, LastActivity: at,
 		},
 		Client:      session.Client{UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", IPAddress: "192.0.2.1", Language: "de-CH, fr;q=0.9"},
 		Fingerprint: "1.abcdef",
+		Proof:       assurance.Proof{At: at, Level: assurance.OneFactor},
 	}
 	rand.Read(r.ID[:])
 	rand.Read(r.Secret[:])

@@ -73,7 +73,7 @@ var broken = map[string]struct {
 	}},
 	"times lose their microseconds": {"Values/times_come_back_exactly", func(s session.Store) session.Store {
 		return creates{s, func(ctx context.Context, c session.Creation) (session.Created, error) {
-			c.Record.AuthenticatedAt = c.Record.AuthenticatedAt.Truncate(time.Millisecond)
+			c.Record.Proof.At = c.Record.Proof.At.Truncate(time.Millisecond)
 			return s.Create(ctx, c)
 		}}
 	}},

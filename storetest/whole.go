@@ -45,7 +45,7 @@ func calls(r session.Record) []call {
 			return err
 		}},
 		{"Rotate", true, func(ctx context.Context, s session.Store) error {
-			_, err := s.Rotate(ctx, r.ID, r.Version, secret(2), r.Secret, at)
+			_, err := s.Rotate(ctx, r.ID, r.Version, rotation(r, secret(2), at))
 			return err
 		}},
 		{"Suspect", true, func(ctx context.Context, s session.Store) error {

@@ -37,7 +37,7 @@ func TestStorable(t *testing.T) {
 func TestChangesAreNamedAndNoNewsIsNone(t *testing.T) {
 	key, other := []byte(strings.Repeat("k", 32)), []byte(strings.Repeat("o", 32))
 	was := client.Info{UserAgent: firefox, IPAddress: "192.0.2.7", Language: "en-GB,en;q=0.8"}
-	kept := was.Fingerprint(key)
+	kept := was.Fingerprint([][]byte{key})
 	for name, test := range map[string]struct {
 		is   client.Info
 		keys [][]byte

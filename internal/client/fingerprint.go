@@ -15,8 +15,16 @@ var parts = [...]suspicion.Signal{suspicion.UserAgentChanged, suspicion.Platform
 
 // Fingerprint is "key.browser.platform.language.network", each a truncated keyed
 // hash: it tells whether a client changed, and not what it is. The version is left
-// out: browsers update themselves while a session lives.
-func (c Info) Fingerprint(key []byte) string {
+// out: browsers update themselves while a session lives. It is made with the first of
+// the keys; without one it is empty.
+func (c Info) Fingerprint(keys [][]byte) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return c.fingerprint(keys[0])
+}
+
+func (c Info) fingerprint(key []byte) string {
 	var b strings.Builder
 	b.WriteString(keyedHash(key, "key", ""))
 	browser, platform := describeAgent(c.UserAgent)
@@ -39,7 +47,7 @@ func keyedHash(key []byte, kind, value string) string {
 func (c Info) Changes(kept string, keys [][]byte) (signals []suspicion.Signal) {
 	was := strings.Split(kept, ".")
 	for _, key := range keys {
-		is := strings.Split(c.Fingerprint(key), ".")
+		is := strings.Split(c.fingerprint(key), ".")
 		if len(was) != len(is) || was[0] != is[0] {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -25,7 +26,7 @@ var ErrMalformed = errors.New("malformed token or handle")
 // New makes a handle: the user's shard and 112 random bits.
 func New(user string) (id [16]byte, err error) {
 	if _, err := io.ReadFull(rand.Reader, id[2:]); err != nil {
-		return [16]byte{}, err
+		return [16]byte{}, fmt.Errorf("session: make handle: %w", err)
 	}
 	shard := Shard(user)
 	copy(id[:2], shard[:])
@@ -34,8 +35,10 @@ func New(user string) (id [16]byte, err error) {
 
 // NewSecret makes 256 random bits.
 func NewSecret() (secret [32]byte, err error) {
-	_, err = io.ReadFull(rand.Reader, secret[:])
-	return secret, err
+	if _, err := io.ReadFull(rand.Reader, secret[:]); err != nil {
+		return [32]byte{}, fmt.Errorf("session: make token: %w", err)
+	}
+	return secret, nil
 }
 
 // Shard is what all handles of the user begin with.

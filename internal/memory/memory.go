@@ -32,7 +32,8 @@ type Session struct {
 	Version        uint64 // of the session
 	Rev            uint64 // of its user
 
-	Created, Renewed, Authenticated, Activity time.Time
+	Created, Renewed, Activity time.Time
+	Until                      time.Time // its own end; zero: there is none
 
 	Kind   Kind
 	Tokens rotation.Tokens
@@ -43,7 +44,6 @@ type Session struct {
 // Kind is what many sessions have in common.
 type Kind struct {
 	Idle         time.Duration // limits of its own; zero: none
-	Lasts        time.Duration // from Created to its own end; zero: there is none
 	Persistent   bool
 	Guest        bool
 	Impersonator string

@@ -30,11 +30,12 @@ type shard[P Profile] struct {
 // snapshot has no pointers, so that the garbage collector passes over a million
 // of them, and at most 128 bytes, so that a map holds it in place.
 type snapshot struct {
-	secret, previous                                     [32]byte
-	created, renewed, authenticated, activity, firstUsed int64 // Unix microseconds; 0: zero
-	version, client                                      uint64
-	platform                                             uint32 // index into the user's platforms
-	user, kind                                           uint16 // index into users, of which there are no more than snapshots, and likewise into kinds
+	secret, previous                      [32]byte
+	created, renewed, activity, firstUsed int64 // Unix microseconds; 0: zero
+	until                                 int64
+	version, client                       uint64
+	platform                              uint32 // index into the user's platforms
+	user, kind                            uint16 // index into users, of which there are no more than snapshots, and likewise into kinds
 }
 
 // userSlot lives as long as one of its user's snapshots.
@@ -62,8 +63,7 @@ func (c *snapshots[P]) get(id [16]byte, into *Session) (profile P, ok bool) {
 	user := &s.users[snap.user]
 	*into = Session{
 		ID: id, User: user.id, Platform: user.platforms[snap.platform], Version: snap.version, Rev: user.rev,
-		Created: fromMicros(snap.created), Renewed: fromMicros(snap.renewed),
-		Authenticated: fromMicros(snap.authenticated), Activity: fromMicros(snap.activity),
+		Created: fromMicros(snap.created), Renewed: fromMicros(snap.renewed), Activity: fromMicros(snap.activity), Until: fromMicros(snap.until),
 		Tokens: rotation.Tokens{Current: snap.secret, Previous: snap.previous, FirstUsed: fromMicros(snap.firstUsed)},
 		Kind:   s.kinds.list[snap.kind].kind, Client: snap.client,
 	}
@@ -208,7 +208,7 @@ func (s *shard[P]) put(r Session) {
 	user.rev = max(user.rev, r.Rev)
 	s.sessions[r.ID] = snapshot{
 		secret: r.Tokens.Current, previous: r.Tokens.Previous, firstUsed: toMicros(r.Tokens.FirstUsed),
-		created: toMicros(r.Created), renewed: toMicros(r.Renewed), authenticated: toMicros(r.Authenticated),
+		created: toMicros(r.Created), renewed: toMicros(r.Renewed), until: toMicros(r.Until),
 		activity: max(toMicros(r.Activity), have.activity),
 		version:  r.Version, client: cmp.Or(have.client, r.Client), user: slot, platform: user.platform(r.Platform),
 		kind: s.kinds.hold(r.Kind),

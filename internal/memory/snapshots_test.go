@@ -36,7 +36,7 @@ func TestKindsAreSharedAndUsedAgain(t *testing.T) {
 	id := func(i byte) [16]byte { return [16]byte{1: i} }
 	usual := Kind{Persistent: true}
 	for i := range byte(100) {
-		own := Kind{Idle: time.Duration(i) + 1, Lasts: time.Hour, Impersonator: "op", From: id(i), Guest: i%2 == 0}
+		own := Kind{Idle: time.Duration(i) + 1, Impersonator: "op", From: id(i), Guest: i%2 == 0}
 		c.keep(Session{ID: id(i), User: "a", Kind: usual})
 		c.keep(Session{ID: id(i), User: "a", Kind: own, Version: 1})
 		c.keep(Session{ID: id(i + 100), User: "b", Kind: usual})

@@ -70,9 +70,9 @@ func (t timed) Refresh(ctx context.Context, id session.ID, version uint64, at ti
 	return t.store.Refresh(ctx, id, version, at)
 }
 
-func (t timed) Rotate(ctx context.Context, id session.ID, version uint64, secret, previous session.SecretHash, at time.Time) (r session.Record, err error) {
+func (t timed) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (r session.Record, err error) {
 	defer func(start time.Time) { t.observe("rotate", start, err) }(time.Now())
-	return t.store.Rotate(ctx, id, version, secret, previous, at)
+	return t.store.Rotate(ctx, id, version, to)
 }
 
 func (t timed) ConfirmSecret(ctx context.Context, id session.ID, secret session.SecretHash, at time.Time) (r session.Record, err error) {

@@ -70,6 +70,7 @@ type Session struct {
 	CreatedAt       time.Time          `json:"created_at"`
 	RenewedAt       time.Time          `json:"renewed_at"`
 	AuthenticatedAt *time.Time         `json:"authenticated_at"` // null: to be proved anew
+	Level           session.Level      `json:"level"`            // of what was proved
 	LastActivity    time.Time          `json:"last_activity"`
 	EndedAt         *time.Time         `json:"ended_at"` // null while it lives
 	EndReason       session.Reason     `json:"end_reason"`
@@ -114,7 +115,7 @@ func Gather(ctx context.Context, people *directory.Directory, store database.Sto
 	for _, r := range sessions {
 		d.Sessions = append(d.Sessions, Session{
 			r.ID, r.PlatformID, r.Client.UserAgent, r.Client.IPAddress, r.Client.Language, r.CreatedAt, r.RenewedAt,
-			optional(r.AuthenticatedAt), r.LastActivity, optional(r.EndedAt), r.EndReason, by(r.EndedBy, id), handle(r.EndedFrom), r.Signals,
+			optional(r.Proof.At), r.Proof.Level, r.LastActivity, optional(r.EndedAt), r.EndReason, by(r.EndedBy, id), handle(r.EndedFrom), r.Signals,
 		})
 	}
 	for l, err := range store.SearchAudit(ctx, audit.Filter{User: id}) {

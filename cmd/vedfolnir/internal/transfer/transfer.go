@@ -54,7 +54,8 @@ var tables = []struct {
 	{"session_users", "id", columns("id* sign_in_epoch rev")},
 	{"sessions", "id", columns(`id* user_id* platform_id* version created_at renewed_at authenticated_at last_activity ended_at
 		end_reason ended_by* ended_from* user_agent* ip_address* language* secret* previous* first_used fingerprint*
-		switches_since switches signals rotated_at idle_limit until persistent? guest? impersonator* impersonated_from*`)},
+		switches_since switches signals rotated_at idle_limit until persistent? guest? impersonator* impersonated_from*
+		level previous_authenticated_at previous_level`)},
 	{"session_audit", "seq", columns("seq at action user_id* session* platform_id* reason by* ip_address* user_agent* request_id salt* personal*")},
 	{"session_audit_checkpoints", "number", columns("number at oldest first before* last links* link* key signature*")},
 	{"directory_people", "id", columns("id username username_key email email_key password role demo? disabled? handle* notices_seen")},
