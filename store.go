@@ -131,7 +131,7 @@ type PoolStatus struct {
 
 // Creation asks a store for a new session.
 type Creation struct {
-	Record Record // complete; Version is 1
+	Record Record // complete; Version is 1, and the handle begins with its user's shard
 
 	Limit       int         // live sessions the user may have, this one included; 0: any number
 	Policy      LimitPolicy // what happens at the limit

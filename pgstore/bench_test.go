@@ -21,7 +21,17 @@ func filled(b *testing.B, cfg pgstore.Config, n int) (s *pgstore.Store, url stri
 	b.Helper()
 	url = testservers.PostgreSQL(b)
 	s = open(b, url, cfg)
-	ids = make([]session.ID, n)
+	ids = fill(b, s, n)
+	if err := s.OptimizePool(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return s, url, ids
+}
+
+// fill signs in n people.
+func fill(b *testing.B, s session.Store, n int) []session.ID {
+	b.Helper()
+	ids := make([]session.ID, n)
 	inParallel(256, n, func(i int) {
 		c, err := s.Create(b.Context(), session.Creation{Record: storetest.NewRecord(session.UserID(fmt.Sprint(i)), start), Limit: 5})
 		if err != nil {
@@ -29,10 +39,7 @@ func filled(b *testing.B, cfg pgstore.Config, n int) (s *pgstore.Store, url stri
 		}
 		ids[i] = c.Record.ID
 	})
-	if err := s.OptimizePool(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	return s, url, ids
+	return ids
 }
 
 func inParallel(goroutines, n int, do func(i int)) {

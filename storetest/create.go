@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -162,12 +163,13 @@ var create = []promise{
 		}
 	}},
 	{"a handle that exists is ErrConflict and changes nothing", func(t *testing.T, s subject) {
-		live, robins := s.signIn(alex, 0), s.signIn(robin, 0)
-		ended := s.signOut(s.signIn(alex, 0))
-		for _, taken := range []session.ID{live.ID, robins.ID, ended.ID} {
-			r := NewRecord(alex, after(1))
+		users := usersOfOneShard(2)
+		live, others := s.signIn(users[0], 0), s.signIn(users[1], 0)
+		ended := s.signOut(s.signIn(users[0], 0))
+		for _, taken := range []session.ID{live.ID, others.ID, ended.ID} {
+			r := NewRecord(users[0], after(1))
 			r.ID = taken
-			s.unchanged([]session.Record{s.get(live.ID), robins, ended}, func() {
+			s.unchanged([]session.Record{s.get(live.ID), others, ended}, func() {
 				if _, err := s.Create(s.ctx(), session.Creation{Record: r, Limit: 1, Replaces: live.ID}); !errors.Is(err, session.ErrConflict) {
 					t.Errorf("%v, want ErrConflict", err)
 				}
@@ -175,12 +177,13 @@ var create = []promise{
 		}
 	}},
 	{"the same handle at once is created once", func(t *testing.T, s subject) {
+		users := usersOfOneShard(4)
 		for range 10 {
-			id := NewRecord(alex, base).ID
+			id := NewRecord(users[0], base).ID
 			var mu sync.Mutex
 			var created []session.Record
 			together(8, func(i int) {
-				r := NewRecord(session.UserID([]byte{'a' + byte(i%4)}), after(i))
+				r := NewRecord(users[i%4], after(i))
 				r.ID = id
 				c, err := s.Create(s.ctx(), session.Creation{Record: r})
 				if err != nil && !errors.Is(err, session.ErrConflict) {
@@ -305,4 +308,16 @@ func wantDoomed(s subject, created session.Created, want map[session.ID]session.
 func withRev(r session.Record, rev uint64) session.Record {
 	r.Rev = rev
 	return r
+}
+
+// usersOfOneShard returns n people who could have the same handle.
+func usersOfOneShard(n int) []session.UserID {
+	users := map[[2]byte][]session.UserID{}
+	for i := 0; ; i++ {
+		user := session.UserID(fmt.Sprint(i))
+		shard := shardOf(user)
+		if users[shard] = append(users[shard], user); len(users[shard]) == n {
+			return users[shard]
+		}
+	}
 }

@@ -118,9 +118,14 @@ func NewRecord(user session.UserID, at time.Time) session.Record {
 	}
 	rand.Read(r.ID[:])
 	rand.Read(r.Secret[:])
-	shard := sha256.Sum256([]byte(user))
-	copy(r.ID[:2], shard[:])
+	shard := shardOf(user)
+	copy(r.ID[:], shard[:])
 	return r
+}
+
+func shardOf(user session.UserID) [2]byte {
+	sum := sha256.Sum256([]byte(user))
+	return [2]byte(sum[:2])
 }
 
 // base is when the tests take place.

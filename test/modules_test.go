@@ -119,6 +119,7 @@ var allowed = map[string][]string{
 	"internal/nginxtest":               {},
 	"memstore":                         {".", "assurance"},
 	"membus":                           {"."},
+	"shardstore":                       {".", "internal/handle"},
 	"storetest":                        {".", "assurance"},
 	"bustest":                          {".", "memstore"},
 	"dbscope":                          {},
