@@ -4,6 +4,8 @@ import (
 	"context"
 	databasesql "database/sql"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -29,6 +31,7 @@ import (
 //	sql STATEMENT...         does something to the database behind everybody's back
 //	readenv NAME FILE        sets a variable to what the file holds
 //	postgresql               makes a database there, whose address is then $POSTGRESQL
+//	receiver                 takes what the webhook sends; receiver.toml are the settings for it
 //	damage FILE              changes bytes in its middle
 //	journal-delete FILE      takes a database out of WAL mode
 func TestScripts(t *testing.T) {
@@ -47,6 +50,12 @@ func TestScripts(t *testing.T) {
 			},
 			"postgresql": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("POSTGRESQL", testservers.PostgreSQL(t))
+			},
+			"receiver": func(ts *testscript.TestScript, _ bool, _ []string) {
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+				ts.Defer(server.Close)
+				settings := "origin = 'http://localhost:8080'\nwebhook_url = '" + server.URL + "'\nwebhook_secrets = 'webhook.secrets'\nwebhook_network = 'loopback'\n"
+				ts.Check(os.WriteFile(ts.MkAbs("receiver.toml"), []byte(settings), 0o600))
 			},
 			"signin": func(ts *testscript.TestScript, _ bool, args []string) { signin(ts, args[0], time.Now) },
 			"signin-ahead": func(ts *testscript.TestScript, _ bool, args []string) {

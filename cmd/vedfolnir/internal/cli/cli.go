@@ -36,6 +36,7 @@ type program struct {
 	Config   configCommands  `cmd:"" name:"config" help:"See, check and write settings."`
 	Audit    auditCommands   `cmd:"" help:"What happened, and who did it."`
 	Keys     keysCommands    `cmd:"" help:"The server's secret keys."`
+	Webhook  webhookCommands `cmd:"" help:"What sends people's notices to a program of yours."`
 	Doctor   doctorCommand   `cmd:"" help:"Find out what is wrong with the set-up, and how to mend it."`
 	Backup   backupCommand   `cmd:"" help:"Copy the database while it is in use, and see that the copy is whole."`
 	Import   importCommand   `cmd:"" help:"Move everything from a SQLite file to a PostgreSQL database."`

@@ -268,12 +268,33 @@ func (d *doctor) inside(ctx context.Context, db *opened, path string) error {
 	if admins == 0 {
 		d.note("NO_ADMIN", "vedfolnir user add NAME --email ADDRESS --role admin, or user role NAME admin", "nobody is an administrator")
 	}
+	if err := d.outbox(ctx, db); err != nil {
+		return err
+	}
 	var newest sql.NullInt64
 	if err := db.store.DB().QueryRowContext(ctx, `SELECT max(last_activity) FROM sessions`).Scan(&newest); err != nil {
 		return fmt.Errorf("read the newest activity: %w", err)
 	}
 	if ahead := time.Until(time.UnixMicro(newest.Int64)); ahead > time.Minute {
 		d.problem("CLOCK", "set it by NTP (timedatectl set-ntp true)", "the clock was set back: %s holds activity that is %v in the future", path, ahead.Round(time.Second))
+	}
+	return nil
+}
+
+// outboxPatience is how long a message may wait before somebody should look.
+const outboxPatience = 10 * time.Minute
+
+// outbox looks at messages that do not leave.
+func (d *doctor) outbox(ctx context.Context, db *opened) error {
+	w, err := db.people.WaitingMessages(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.Failing > 0:
+		d.problem("WEBHOOK", "mend the receiver, and see with vedfolnir webhook test; they are sent again by themselves", "the webhook's receiver does not take %s, the oldest of %s: %s", count(w.Messages, "message"), moment(w.Since), w.Problem)
+	case w.Messages > 0 && time.Since(w.Since) > outboxPatience:
+		d.problem("WEBHOOK", "start a server with --webhook-url, or restart the one that has it", "nobody sends the webhook's messages: waiting since %s: %s", moment(w.Since), count(w.Messages, "message"))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/webhook"
 )
 
 // operator is who does what is done from the command line.
@@ -53,7 +54,7 @@ func (c *Call) withNew(where config.Database, do func(*opened) error) (err error
 	if d.store, err = database.Open(c, where, database.Options{Audit: !c.settings.Session.Security.NoAuditLogging, Logger: log}); err != nil {
 		return err
 	}
-	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{Dialect: database.Dialect(where), AllowDemoPeople: true, Note: d.store.NoteIn, By: operator, Logger: log}); err != nil {
+	if d.people, err = directory.Open(c, d.store.DB(), directory.Config{Dialect: database.Dialect(where), AllowDemoPeople: true, Note: d.store.NoteIn, Message: webhook.Messages(c.settings), By: operator, Logger: log}); err != nil {
 		return err
 	}
 	if d.bus, err = database.OpenBus(c, where, c.settings.Bus, log); err != nil {

@@ -59,6 +59,12 @@ type Serve struct {
 
 	AuditDays int `default:"90" placeholder:"DAYS" help:"How long what happened is kept in the database. Default: ${default}."`
 
+	NoticeDays     int      `default:"90" placeholder:"DAYS" help:"How long people see what they were told of their account. Default: ${default}."`
+	WebhookURL     string   `name:"webhook-url" placeholder:"https://..." help:"Send what people are told to this address, signed, so that it can be mailed to them. Default: nowhere."`
+	WebhookSecrets string   `placeholder:"FILE" help:"What signs it: one secret, or a new one in front of the one that it replaces; vedfolnir webhook secret makes the file."`
+	WebhookKinds   []string `placeholder:"KIND" help:"Which kinds are sent, such as new_device. May be repeated. Default: all."`
+	WebhookNetwork string   `default:"public" placeholder:"WHICH" help:"Which addresses that receiver may have: public ones, private (also of your own networks), or loopback (this machine). Default: ${default}."`
+
 	DangerousPlainHTTP bool `name:"dangerous-plain-http" help:"Serve plain HTTP beyond this machine: whoever is on the way can read every password and take every session."`
 }
 
@@ -85,6 +91,9 @@ type Settings struct {
 	AdminLoopback bool
 	// AuditKept is how long audit lines stay in the database.
 	AuditKept time.Duration
+	// NoticesKept is how long people see what they were told.
+	NoticesKept time.Duration
+	Webhook     Webhook
 	// AttemptsPerAccount and AttemptsPerAddress may fail in an hour; 0: the default.
 	AttemptsPerAccount, AttemptsPerAddress int
 
@@ -131,11 +140,9 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	}
 	out.AttemptsPerAccount = count(c, "attempts_per_account", &m)
 	out.AttemptsPerAddress = count(c, "attempts_per_address", &m)
-	if days, err := strconv.Atoi(c["audit_days"].Text); err != nil || days < 1 || days > 36500 {
-		m.add("--audit-days %q: give a whole number of days, from 1 to 36500", c["audit_days"].Text)
-	} else {
-		out.AuditKept = time.Duration(days) * 24 * time.Hour
-	}
+	out.AuditKept = days(c, "audit_days", &m)
+	out.NoticesKept = days(c, "notice_days", &m)
+	out.Webhook = webhook(c, out.Origin, &m)
 	if out.AdminAddr = c.text("admin_addr"); out.AdminAddr != "" {
 		out.AdminLoopback = loopback("--admin-addr", out.AdminAddr, &m)
 	}
@@ -171,6 +178,14 @@ func count(c chosen, key string, m *mistakes) int {
 		m.add("--%s %q: give a whole number, from 1 to 1000000", strings.ReplaceAll(key, "_", "-"), c[key].Text)
 	}
 	return n
+}
+
+func days(c chosen, key string, m *mistakes) time.Duration {
+	n, err := strconv.Atoi(c[key].Text)
+	if err != nil || n < 1 || n > 36500 {
+		m.add("--%s %q: give a whole number of days, from 1 to 36500", strings.ReplaceAll(key, "_", "-"), c[key].Text)
+	}
+	return time.Duration(n) * 24 * time.Hour
 }
 
 // together reports what is right by itself and wrong in company.

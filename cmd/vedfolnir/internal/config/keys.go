@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// SecretPrefix is what the Standard Webhooks specification puts in front of a secret.
+const SecretPrefix = "whsec_"
+
 // KeyLength is how many random bytes a new key has.
 const KeyLength = 32
 
@@ -34,7 +37,7 @@ func ReadKeys(path string) ([][]byte, error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		key, err := base64.StdEncoding.DecodeString(line)
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(line, SecretPrefix))
 		if err != nil || len(key) < KeyLength {
 			return nil, fmt.Errorf("%s, line %d: this is no key: at least %d random bytes in base64", path, i+1, KeyLength)
 		}
@@ -79,24 +82,56 @@ func RotateKeys(path string, drop bool) (int, error) {
 		keys = keys[:1]
 	}
 	keys = append([][]byte{key}, keys...)
-	draft, err := writeDraft(path, keyFile(keys))
-	if err != nil {
+	if err := replace(path, keyFile(keys)); err != nil {
 		return 0, fmt.Errorf("write keys: %w", err)
-	}
-	if err := os.Rename(draft, path); err != nil {
-		return 0, fmt.Errorf("write keys: %w", errors.Join(err, os.Remove(draft)))
 	}
 	return len(keys), nil
 }
 
+// AddSecret puts a new secret of the webhook into a file, which it makes if there is
+// none, and keeps only the one that was in front before. It returns how many there
+// are then.
+func AddSecret(path string) (int, error) {
+	secrets, err := ReadKeys(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	secret := make([]byte, KeyLength)
+	if _, err := rand.Read(secret); err != nil {
+		return 0, fmt.Errorf("make secret: %w", err)
+	}
+	secrets = append([][]byte{secret}, secrets[:min(1, len(secrets))]...)
+	text := "# Secrets of Vedfolnir's webhook, for the server and the receiver: whoever has one can\n" +
+		"# forge messages. Remove the older one when the receiver knows the one in front.\n" + keyLines(SecretPrefix, secrets)
+	if err := replace(path, text); err != nil {
+		return 0, fmt.Errorf("write secrets: %w", err)
+	}
+	return len(secrets), nil
+}
+
 func keyFile(keys [][]byte) string {
+	return "# Vedfolnir's keys, the first in use. Whoever has one can forge what the server signs.\n" +
+		"# vedfolnir keys rotate puts a new one in front.\n" + keyLines("", keys)
+}
+
+func keyLines(prefix string, keys [][]byte) string {
 	var b strings.Builder
-	b.WriteString("# Vedfolnir's keys, the first in use. Whoever has one can forge what the server signs.\n" +
-		"# vedfolnir keys rotate puts a new one in front.\n")
 	for _, key := range keys {
-		b.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
+		b.WriteString(prefix + base64.StdEncoding.EncodeToString(key) + "\n")
 	}
 	return b.String()
+}
+
+// replace leaves a whole new file at path, or the old one.
+func replace(path, text string) error {
+	draft, err := writeDraft(path, text)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return errors.Join(err, os.Remove(draft))
+	}
+	return nil
 }
 
 // writeOnce leaves a whole file or none, and never writes over one.

@@ -26,9 +26,10 @@ type Config struct {
 	// Note writes an audit line in the transaction of what it tells. Default: none
 	// is written.
 	Note func(ctx context.Context, tx *sql.Tx, e session.AuditEvent) error
-	// Message makes what the operator's webhook is sent of a notice to a person: its
-	// id and body; one without an id is not sent. Default: nothing is.
-	Message func(Entry, notice.Notice) Message
+	// Message makes what the operator's webhook is sent of a notice to a person, whose
+	// line told of so many times before: its id and body; one without an id is not
+	// sent. Default: nothing is.
+	Message func(e Entry, n notice.Notice, before int) Message
 	// By is who does what is done, in those lines. Default: [session.System].
 	By string
 	// Logger gets what an operator should see. Default slog.Default().

@@ -46,6 +46,7 @@ func (d *Directory) tell(ctx context.Context, tx *transaction, person int64, n n
 	if err != nil {
 		return err
 	}
+	once := n.Times
 	if n, err = grown(ctx, tx, person, n); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (d *Directory) tell(ctx context.Context, tx *transaction, person int64, n n
 	if err != nil || d.config.Message == nil {
 		return err
 	}
-	return d.post(ctx, tx, person, d.config.Message(e, n), n.Last)
+	return d.post(ctx, tx, person, d.config.Message(e, n, n.Times-once), n.Last)
 }
 
 // grown takes the unseen line that n belongs to out of the table, and returns it

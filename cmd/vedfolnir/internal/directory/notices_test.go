@@ -154,7 +154,7 @@ func TestAPasswordAndItsNoticeAreOne(t *testing.T) {
 		if lines := told(t, d, kim); lines != nil {
 			t.Errorf("nothing was changed, and it was told: %+v", lines)
 		}
-		failing := node(directory.Config{Message: func(directory.Entry, notice.Notice) directory.Message {
+		failing := node(directory.Config{Message: func(directory.Entry, notice.Notice, int) directory.Message {
 			return directory.Message{ID: "the same"}
 		}})
 		if err := failing.SetPassword(t.Context(), kim, "another long password", n); err != nil {
@@ -174,7 +174,7 @@ func TestAPasswordAndItsNoticeAreOne(t *testing.T) {
 
 func TestOutbox(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, node func(directory.Config) *directory.Directory) {
-		config := directory.Config{Message: func(e directory.Entry, n notice.Notice) directory.Message {
+		config := directory.Config{Message: func(e directory.Entry, n notice.Notice, _ int) directory.Message {
 			return directory.Message{ID: fmt.Sprint(e.Username, " ", n.Last.Sub(noon)), Body: []byte(e.Email + " " + string(n.Kind))}
 		}}
 		here, there := node(config), node(config)
@@ -255,7 +255,7 @@ func TestOutbox(t *testing.T) {
 func TestAMessageIsTakenOnce(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, node func(directory.Config) *directory.Directory) {
 		n := 0
-		config := directory.Config{Message: func(directory.Entry, notice.Notice) directory.Message {
+		config := directory.Config{Message: func(directory.Entry, notice.Notice, int) directory.Message {
 			n++
 			return directory.Message{ID: fmt.Sprint(n), Body: []byte("{}")}
 		}}

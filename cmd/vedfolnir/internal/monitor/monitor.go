@@ -35,6 +35,7 @@ type Monitor struct {
 	failures   *prometheus.CounterVec
 	commits    prometheus.Histogram
 	batches    prometheus.Histogram
+	messages   *prometheus.CounterVec
 }
 
 // New returns a monitor that has counted nothing yet.
@@ -55,13 +56,20 @@ func New() *Monitor {
 		commits:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "vedfolnir", Name: "store_commit_duration_seconds", Help: "How long commits took.", Buckets: seconds}),
 		batches:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "vedfolnir", Name: "store_commit_changes", Help: "How many changes went into one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 9)}),
 	}
-	m.registry.MustRegister(m.requests, m.durations, m.refusals, m.changes, m.ends, m.operations, m.failures, m.commits, m.batches,
+	m.messages = counter("webhook_attempts_total", "Attempts to deliver a message of the webhook, by what became of them.", "outcome")
+	m.registry.MustRegister(m.requests, m.durations, m.refusals, m.changes, m.ends, m.operations, m.failures, m.commits, m.batches, m.messages,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Watch adds what the manager can be asked for when somebody looks.
-func (m *Monitor) Watch(manager *session.Manager) { m.registry.MustRegister(state{manager}) }
+// Watch adds what the manager can be asked for when somebody looks, and how many
+// messages wait for the webhook.
+func (m *Monitor) Watch(manager *session.Manager, waiting func(context.Context) (int, error)) {
+	m.registry.MustRegister(state{manager, waiting})
+}
+
+// Sent counts an attempt to deliver a message, by its outcome.
+func (m *Monitor) Sent(outcome string) { m.messages.WithLabelValues(outcome).Inc() }
 
 // Metrics serves the figures in Prometheus's format.
 func (m *Monitor) Metrics() http.Handler {
@@ -96,11 +104,15 @@ func (c counting) Audit(ctx context.Context, e session.AuditEvent) {
 }
 
 // state is asked for when somebody looks.
-type state struct{ manager *session.Manager }
+type state struct {
+	manager *session.Manager
+	waiting func(context.Context) (int, error)
+}
 
 var (
 	liveSessions = prometheus.NewDesc("vedfolnir_sessions_live", "Live sessions in the store.", nil, nil)
 	openStreams  = prometheus.NewDesc("vedfolnir_streams_open", "Event streams that are open on this node.", nil, nil)
+	messages     = prometheus.NewDesc("vedfolnir_webhook_waiting", "Messages that wait for the webhook, in the database.", nil, nil)
 	snapshots    = prometheus.NewDesc("vedfolnir_snapshots", "Sessions that this node remembers.", nil, nil)
 )
 
@@ -108,6 +120,7 @@ func (state) Describe(out chan<- *prometheus.Desc) {
 	out <- liveSessions
 	out <- openStreams
 	out <- snapshots
+	out <- messages
 }
 
 func (s state) Collect(out chan<- prometheus.Metric) {
@@ -123,4 +136,7 @@ func (s state) Collect(out chan<- prometheus.Metric) {
 	gauge(liveSessions, metrics.Sessions.ActiveSessions)
 	gauge(openStreams, metrics.Sessions.Subscriptions)
 	gauge(snapshots, metrics.Sessions.Snapshots)
+	if n, err := s.waiting(ctx); err == nil {
+		gauge(messages, n)
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/webhook"
 	"github.com/vedfolnir/session/sessionhttp"
 )
 
@@ -50,6 +51,8 @@ type App struct {
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
 	soon     soon           // notices to people, gathered
+	courier  *webhook.Courier
+	sender   *webhook.Sender // of the courier; both nil: there is no webhook
 
 	exporting chan struct{} // holds one at a time
 }
@@ -72,7 +75,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed, Logger: log}); err != nil {
 		return nil, err
 	}
-	if err := a.openDirectory(ctx); err != nil {
+	if err := a.openDirectory(ctx, s); err != nil {
 		return nil, err
 	}
 	a.soon.tell = func(user session.UserID, n notice.Notice) { a.tell(context.Background(), user, n) }
@@ -97,7 +100,14 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	if audited {
 		a.sealer = a.newSealer(s)
 	}
-	a.monitor.Watch(a.manager)
+	if s.Webhook.URL != "" {
+		a.sender = webhook.NewSender(s.Webhook, version)
+		a.courier = webhook.New(webhook.Courier{Outbox: a.people, Send: a.sender.Send, Now: a.manager.Now, Count: func(o webhook.Outcome) { a.monitor.Sent(string(o)) }, Logger: log})
+	}
+	a.monitor.Watch(a.manager, func(ctx context.Context) (int, error) {
+		w, err := a.people.WaitingMessages(ctx)
+		return w.Messages, err
+	})
 	if a.pages, err = ui.New(ui.Site{Version: version, Demo: s.Demo}); err != nil {
 		return nil, err
 	}
@@ -113,8 +123,8 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	return a, err
 }
 
-func (a *App) openDirectory(ctx context.Context) (err error) {
-	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{Dialect: database.Dialect(a.store.where), AllowDemoPeople: a.demo, Note: a.store.NoteIn, Logger: a.log})
+func (a *App) openDirectory(ctx context.Context, s config.Settings) (err error) {
+	a.people, err = directory.Open(ctx, a.store.DB(), directory.Config{Dialect: database.Dialect(a.store.where), AllowDemoPeople: a.demo, Note: a.store.NoteIn, Message: webhook.Messages(s), Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -141,6 +151,9 @@ func (a *App) Close() error {
 	}
 	a.notes.Wait()
 	a.finished.Do(a.finishSealing)
+	if a.sender != nil {
+		a.sender.Close()
+	}
 	if a.people != nil {
 		errs = append(errs, a.people.Close())
 	}

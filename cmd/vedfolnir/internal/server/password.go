@@ -46,6 +46,7 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.sessions.Error(w, r, err)
 	default:
+		a.courier.Wake()
 		seeOther(w, "/?done="+a.endWhatKnewIt(w, r, c))
 	}
 }

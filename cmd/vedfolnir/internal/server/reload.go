@@ -14,24 +14,28 @@ import (
 
 // changeable are the keys of the settings that a server takes while it serves.
 // What any other says anew counts after a restart.
-var changeable = []string{"log_level", "tls_cert", "tls_key", "audit_days"}
+var changeable = []string{"log_level", "tls_cert", "tls_key", "audit_days", "notice_days"}
 
 // current are those settings as they are just now. It is safe for concurrent use.
 type current struct {
 	level       *slog.LevelVar
 	auditKept   atomic.Int64                    // a [time.Duration]
+	noticesKept atomic.Int64                    // a [time.Duration]
 	certificate atomic.Pointer[tls.Certificate] // nil: no TLS
 }
 
 func (c *current) take(s config.Settings) {
 	c.level.Set(s.LogLevel)
 	c.auditKept.Store(int64(s.AuditKept))
+	c.noticesKept.Store(int64(s.NoticesKept))
 	if s.TLS != nil {
 		c.certificate.Store(&s.TLS.Certificates[0])
 	}
 }
 
 func (c *current) keepAudit() time.Duration { return time.Duration(c.auditKept.Load()) }
+
+func (c *current) keepNotices() time.Duration { return time.Duration(c.noticesKept.Load()) }
 
 // serverTLS is start with the certificate of the moment; nil without TLS.
 func (c *current) serverTLS(start *tls.Config) *tls.Config {
@@ -54,7 +58,7 @@ func (a *App) reload(start config.Settings, asked <-chan os.Signal, again func()
 			continue
 		}
 		a.current.take(s)
-		a.log.Info("the settings were read again; the log level, the certificate and the days of the audit are as they say", "log_level", s.LogLevel)
+		a.log.Info("the settings were read again; the log level, the certificate, and how long the audit and notices are kept are as they say", "log_level", s.LogLevel)
 		if waiting := a.needRestart(start, s); len(waiting) > 0 {
 			a.log.Warn("other settings were changed too: they count after a restart", "settings", waiting)
 		}

@@ -62,6 +62,10 @@ func Run(ctx context.Context, s config.Settings, around Surroundings) error {
 	if app.sealer != nil {
 		housework.Go(func() { app.sealer.Run(background) })
 	}
+	if app.courier != nil {
+		housework.Go(func() { app.courier.Run(background) })
+	}
+	housework.Go(func() { app.forget(background) })
 	app.welcome(out, address(s, listener))
 	operators := app.serveAdmin(s, admin)
 	err = app.serve(ctx, s, listener)

@@ -30,6 +30,7 @@ func (a *App) tell(ctx context.Context, user session.UserID, n notice.Notice) {
 		return // removed meanwhile
 	}
 	if err == nil {
+		a.courier.Wake()
 		err = a.manager.DirectoryChanged(ctx, user)
 	}
 	if err != nil {
@@ -140,4 +141,28 @@ func (s *soon) close() {
 	}
 	s.mu.Unlock()
 	s.telling.Wait()
+}
+
+const (
+	forgetEvery = time.Hour
+	forgetBatch = 100
+)
+
+// forget removes notices that are too old, until ctx is done.
+func (a *App) forget(ctx context.Context) {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		for n := forgetBatch; n == forgetBatch; {
+			var err error
+			if n, err = a.people.ForgetNotices(ctx, a.manager.Now().Add(-a.current.keepNotices()), forgetBatch); err != nil {
+				a.log.WarnContext(ctx, "cannot forget old notices; it is tried again", "error", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,4 +248,34 @@ func TestTheAPIOfNotices(t *testing.T) {
 	if p := s.browser(t).do("GET", "/api/safety", nil, "Accept", "application/json"); p.status != 401 {
 		t.Errorf("signed out: %d", p.status)
 	}
+}
+
+func TestOldNoticesAreForgotten(t *testing.T) {
+	s := demo(t)
+	s.current.noticesKept.Store(int64(24 * time.Hour))
+	alex := s.person(t, "alex")
+	now := s.manager.Now()
+	for i, at := range []time.Time{now.Add(-25 * time.Hour), now.Add(-23 * time.Hour)} {
+		for j := range 2 * forgetBatch / 3 { // more than are removed at once
+			n := notice.At(at, notice.Kinds[j%len(notice.Kinds)])
+			n.Detail = strings.Repeat("x", i*100+j)
+			if err := s.people.Tell(t.Context(), alex, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.forget(ctx) })
+	for patience := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		lines := s.toldTo(t, "alex")
+		if len(lines) == 2*forgetBatch/3 && lines[0].Last.After(now.Add(-24*time.Hour)) {
+			break
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("%d notices", len(lines))
+		}
+	}
+	stop()
+	running.Wait()
 }
