@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/vedfolnir/session/internal/background"
@@ -45,14 +44,9 @@ type Manager struct {
 	activity *background.Gathered[ID, Activity]
 	watchers wake.Registry[UserID]
 
-	background context.Context // ends with Close
-	stop       context.CancelFunc
-	following  context.Context // ends with Drain
-	drain      context.CancelFunc
-	goroutines sync.WaitGroup
-	leaveBus   func()
-	tellBus    func()
-	close      func() error // once
+	life     *background.Life
+	leaveBus func()
+	tellBus  func()
 }
 
 // New returns a manager that works, or an error that joins a [ConfigError] for
@@ -87,16 +81,14 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	}
 	m.eye = noticing.New(config.Security.Suspicion, m.marks)
 	m.memory = memory.New[Record, *profile](m.snapshot, storeTimeout, ErrClosed)
-	m.close = sync.OnceValue(m.shutDown)
-	m.background, m.stop = context.WithCancel(context.Background())
-	m.following, m.drain = context.WithCancel(m.background)
+	m.life = background.NewLife(m.shutDown)
 	if config.Bus != nil {
 		m.tellBus, m.leaveBus = config.Bus.Join(m.feed.Ring)
 	}
-	m.goroutines.Go(m.follow)
-	m.goroutines.Go(m.flush)
+	m.life.Go(m.follow)
+	m.life.Go(m.flush)
 	if !config.Features.NoBackgroundCleanup {
-		m.goroutines.Go(m.sweep)
+		m.life.Go(m.sweep)
 	}
 	return m, nil
 }
@@ -104,17 +96,15 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 // Drain ends every subscription with [ErrClosed] and refuses new ones; everything
 // else goes on. A server calls it first when it shuts down, so that its streams do
 // not keep it from finishing the rest.
-func (m *Manager) Drain() { m.drain() }
+func (m *Manager) Drain() { m.life.Drain() }
 
 // Close drains the manager, stores the activity that waits, and returns when none
 // of its goroutines is left. It may be called twice. Reads that are under way
 // finish; later ones fail with [ErrClosed].
-func (m *Manager) Close() error { return m.close() }
+func (m *Manager) Close() error { return m.life.Close() }
 
 func (m *Manager) shutDown() error {
 	m.leaveBus()
-	m.stop()
-	m.goroutines.Wait()
 	m.memory.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
@@ -159,7 +149,7 @@ func (m *Manager) audit(ctx context.Context, action string, r Record, by string)
 func (m *Manager) follow() {
 	defer m.memory.EndLease()
 	interval := cmp.Or(max(0, m.config.Sync.Lease)/4, feedInterval)
-	background.Follow(m.background, m.feed, interval, max(interval, feedInterval), m.readFeed, func(err error) {
+	background.Follow(m.life.Background, m.feed, interval, max(interval, feedInterval), m.readFeed, func(err error) {
 		if err != nil {
 			m.config.Logger.Warn("session: cannot read the store's changes; every request asks the store until it answers", "error", err)
 		} else {

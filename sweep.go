@@ -60,8 +60,8 @@ func (m *Manager) purge(ctx context.Context, p Purging) (int, error) {
 
 // sweep cleans up in the background.
 func (m *Manager) sweep() {
-	background.Every(m.background, m.config.Cleanup.CleanupInterval, func() {
-		if n, err := m.Cleanup(m.background, 0); err != nil && m.background.Err() == nil {
+	background.Every(m.life.Background, m.config.Cleanup.CleanupInterval, func() {
+		if n, err := m.Cleanup(m.life.Background, 0); err != nil && m.life.Background.Err() == nil {
 			m.config.Logger.Warn("session: clean-up failed; the next one goes on", "error", err)
 		} else if n > 0 {
 			m.config.Logger.Debug("session: cleaned up", "sessions", n)
@@ -71,7 +71,7 @@ func (m *Manager) sweep() {
 
 // flush stores activity in the background.
 func (m *Manager) flush() {
-	m.activity.Run(m.background, flushDelay, storeTimeout, func(err error) {
+	m.activity.Run(m.life.Background, flushDelay, storeTimeout, func(err error) {
 		m.config.Logger.Warn("session: cannot store activity; it is tried again", "error", err)
 	})
 }

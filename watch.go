@@ -58,7 +58,7 @@ type Subscription struct {
 // its stamp is after: what the subscriber has already. The errors are those of
 // Get. Close the subscription.
 func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscription, error) {
-	if m.following.Err() != nil {
+	if m.life.Following.Err() != nil {
 		return nil, ErrClosed
 	}
 	c, err := m.Get(ctx, id)
@@ -77,7 +77,7 @@ func (s *Subscription) Close() { s.m.watchers.Remove(s.user, s.bell) }
 // when the manager drains or closes, ctx's own. While the store is unavailable it waits.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	for !s.finished {
-		if s.m.following.Err() != nil {
+		if s.m.life.Following.Err() != nil {
 			return Event{}, ErrClosed
 		}
 		wait := time.Second // for a store that is unavailable
@@ -97,7 +97,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 				}, nil
 			}
 		}
-		if err := s.bell.Wait(ctx, wait, s.m.following.Done()); err != nil {
+		if err := s.bell.Wait(ctx, wait, s.m.life.Following.Done()); err != nil {
 			return Event{}, err
 		}
 	}
