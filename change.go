@@ -29,7 +29,8 @@ type CreateRequest struct {
 	Replaces ID
 	Limits   Limits // of this session alone; an Until that is over already ends it at once
 	// Unremembered is for a person who was asked, and did not ask to be remembered on
-	// this device: the cookie is to end with the browser.
+	// this device: the session has the limits that Config.Kinds has for them, and the
+	// cookie is to end with the browser.
 	Unremembered bool
 }
 
@@ -93,7 +94,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 		Session: Session{
 			ID: token.id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
 			CreatedAt: now, RenewedAt: now, LastActivity: now,
-			Limits:     Limits{max(0, req.Limits.Idle.Truncate(time.Microsecond)), req.Limits.Until.UTC().Truncate(time.Microsecond)},
+			Limits:     Limits(clocks.Limits(req.Limits).Within(clocks.Kinds(m.config.Kinds).Of(false, false, req.Unremembered, now))),
 			Persistent: !req.Unremembered,
 		},
 		Secret: token.hash(), Proof: assurance.Proof{}.Again(now, req.Level),

@@ -16,6 +16,7 @@ type (
 	Sync        = config.Sync
 	Security    = config.Security
 	Features    = config.Features
+	Kinds       = config.Kinds
 	LimitPolicy = config.LimitPolicy
 	Setting     = config.Setting
 	// ConfigError is one mistake in a Config. [New] and [ConfigFromEnv] join all of
@@ -41,6 +42,7 @@ type Config struct {
 	Sync     Sync
 	Security Security
 	Features Features
+	Kinds    Kinds
 
 	// DirectoryTTL is how long what the directory said of a person is good when
 	// nobody calls DirectoryChanged. Default 1 minute.
@@ -76,11 +78,11 @@ func ConfigFromEnv(environ []string) (Config, []string, error) {
 func (c Config) MarshalJSON() ([]byte, error) { return c.set().MarshalJSON() }
 
 func (c Config) set() config.Config {
-	return config.Config{Timeout: c.Timeout, Cleanup: c.Cleanup, Sync: c.Sync, Security: c.Security, Features: c.Features}
+	return config.Config{Timeout: c.Timeout, Cleanup: c.Cleanup, Sync: c.Sync, Security: c.Security, Features: c.Features, Kinds: c.Kinds}
 }
 
 func (c Config) with(set config.Config) Config {
-	c.Timeout, c.Cleanup, c.Sync, c.Security, c.Features = set.Timeout, set.Cleanup, set.Sync, set.Security, set.Features
+	c.Timeout, c.Cleanup, c.Sync, c.Security, c.Features, c.Kinds = set.Timeout, set.Cleanup, set.Sync, set.Security, set.Features, set.Kinds
 	return c
 }
 

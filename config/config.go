@@ -22,6 +22,7 @@ type Config struct {
 	Sync     Sync
 	Security Security
 	Features Features
+	Kinds    Kinds
 }
 
 // Timeout holds the clocks of a session.
@@ -31,6 +32,19 @@ type Timeout struct {
 	AbsoluteTimeout       time.Duration // since creation; 7 days
 	WarningThreshold      time.Duration // before the end, when people are warned; 15 min, or a quarter of the shortest clock
 	ActivityWriteInterval time.Duration // at most one stored activity in it; 60 s, or a tenth of IdleTimeout
+}
+
+// Kinds holds the limits of sessions that are not to last as long as Timeout lets
+// others: they tighten its clocks and never loosen them. A default gives way to a
+// shorter clock; what is given and longer is a mistake.
+type Kinds struct {
+	// Of people who were asked whether to be remembered on the device, and were not:
+	// their cookies end with the browser.
+	UnrememberedIdleTimeout time.Duration // without activity; 2 h
+	UnrememberedLifetime    time.Duration // since sign-in; 12 h
+	ImpersonationLifetime   time.Duration // of an operator who acts as somebody; 30 min
+	GuestIdleTimeout        time.Duration // of a guest without activity; 1 h
+	GuestLifetime           time.Duration // since the guest came; 24 h
 }
 
 // Cleanup says how ended sessions go.
@@ -107,6 +121,11 @@ var table = settings.Table[Config]{
 	settings.Duration("timeout.absolute_timeout", "SESSION_ABSOLUTE_TIMEOUT_SECONDS", 7*24*time.Hour, func(c *Config) *time.Duration { return &c.Timeout.AbsoluteTimeout }, "how long a session lasts at most, whatever happens"),
 	settings.Duration("timeout.warning_threshold", "SESSION_WARNING_THRESHOLD_SECONDS", 15*time.Minute, func(c *Config) *time.Duration { return &c.Timeout.WarningThreshold }, "how long before the end people are warned"),
 	settings.Duration("timeout.activity_write_interval", "SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS", time.Minute, func(c *Config) *time.Duration { return &c.Timeout.ActivityWriteInterval }, "activity is stored at most once in this time"),
+	settings.Duration("kinds.unremembered_idle_timeout", "SESSION_UNREMEMBERED_IDLE_TIMEOUT_SECONDS", 2*time.Hour, func(c *Config) *time.Duration { return &c.Kinds.UnrememberedIdleTimeout }, "how long without activity, if the person did not ask to be remembered"),
+	settings.Duration("kinds.unremembered_lifetime", "SESSION_UNREMEMBERED_LIFETIME_SECONDS", 12*time.Hour, func(c *Config) *time.Duration { return &c.Kinds.UnrememberedLifetime }, "how long since sign-in, if the person did not ask to be remembered"),
+	settings.Duration("kinds.impersonation_lifetime", "SESSION_IMPERSONATION_LIFETIME_SECONDS", 30*time.Minute, func(c *Config) *time.Duration { return &c.Kinds.ImpersonationLifetime }, "how long an operator may act as somebody at a time"),
+	settings.Duration("kinds.guest_idle_timeout", "SESSION_GUEST_IDLE_TIMEOUT_SECONDS", time.Hour, func(c *Config) *time.Duration { return &c.Kinds.GuestIdleTimeout }, "how long a guest's session lasts without activity"),
+	settings.Duration("kinds.guest_lifetime", "SESSION_GUEST_LIFETIME_SECONDS", 24*time.Hour, func(c *Config) *time.Duration { return &c.Kinds.GuestLifetime }, "how long a guest's session lasts"),
 	settings.Duration("cleanup.cleanup_interval", "SESSION_CLEANUP_INTERVAL_SECONDS", 30*time.Minute, func(c *Config) *time.Duration { return &c.Cleanup.CleanupInterval }, "how often ended sessions are cleaned up"),
 	settings.Count("cleanup.batch_size", "SESSION_CLEANUP_BATCH_SIZE", 100, func(c *Config) *int { return &c.Cleanup.BatchSize }, "sessions to a transaction of the clean-up"),
 	settings.Duration("cleanup.retention", "SESSION_RETENTION_SECONDS", 7*24*time.Hour, func(c *Config) *time.Duration { return &c.Cleanup.Retention }, "how long an ended session can say why it ended"),
@@ -177,7 +196,8 @@ func (c Config) Complete() (Config, error) {
 	clocks.Preset(c.Security.Preset, c.Security.LooserThanPreset, (*clocks.Clocks)(&c.Timeout), found.add)
 	table.Complete(&c, found.add)
 	keyring.Check(c.Security.Keys, found.add)
-	clocks.Fit(clocks.Clocks(given.Timeout), given.Sync.HeartbeatInterval, (*clocks.Clocks)(&c.Timeout), found.add)
+	clocks.FitKinds(clocks.Kinds(given.Kinds), clocks.Clocks(c.Timeout), (*clocks.Kinds)(&c.Kinds), found.add)
+	clocks.Fit(clocks.Clocks(given.Timeout), given.Sync.HeartbeatInterval, c.Kinds.UnrememberedIdleTimeout, (*clocks.Clocks)(&c.Timeout), found.add)
 	return c, errors.Join(found...)
 }
 

@@ -288,7 +288,7 @@ func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
 			"created_at": timestamp(s.CreatedAt), "last_activity": timestamp(s.LastActivity),
 			"expires_at": timestamp(h.m.Policy().Deadlines(s.Session).Expiry()),
 			"ip_address": s.Client.IPAddress, "user_agent": s.Client.UserAgent, "device": s.Client.Device(),
-			"platform": platform,
+			"platform": platform, "remembered": s.Persistent,
 		})
 	}
 	writeJSON(w, 200, object{"success": true, "sessions": list})

@@ -346,8 +346,8 @@ func TestTheListOfSessions(t *testing.T) {
 	gone := c.Another().SignIn("alex")
 	gone.SignOut()
 	wantShape(t, c.Get("/api/sessions").Want(200).Body, `{"success":true,"sessions":[
-		{"session_id":"HANDLE","is_current":false,"created_at":"2025-01-11T10:01:00Z","last_activity":"2025-01-11T10:01:00Z","expires_at":"2025-01-13T10:01:00Z","ip_address":"127.0.0.1","user_agent":"*","device":"Firefox on iPhone","platform":{"id":789,"name":"My Mastodon"}},
-		{"session_id":"HANDLE","is_current":true,"created_at":"2025-01-11T10:00:00Z","last_activity":"2025-01-11T10:00:00Z","expires_at":"2025-01-13T10:00:00Z","ip_address":"127.0.0.1","user_agent":"*","device":"Go program","platform":{"id":456,"name":"My Pixelfed"}}]}`)
+		{"session_id":"HANDLE","is_current":false,"created_at":"2025-01-11T10:01:00Z","last_activity":"2025-01-11T10:01:00Z","expires_at":"2025-01-13T10:01:00Z","ip_address":"127.0.0.1","user_agent":"*","device":"Firefox on iPhone","remembered":true,"platform":{"id":789,"name":"My Mastodon"}},
+		{"session_id":"HANDLE","is_current":true,"created_at":"2025-01-11T10:00:00Z","last_activity":"2025-01-11T10:00:00Z","expires_at":"2025-01-13T10:00:00Z","ip_address":"127.0.0.1","user_agent":"*","device":"Go program","remembered":true,"platform":{"id":456,"name":"My Pixelfed"}}]}`)
 }
 
 // Switching to the active platform changes nothing and is not counted; signals

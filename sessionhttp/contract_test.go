@@ -219,7 +219,7 @@ func TestEveryRouteAnswersFieldByField(t *testing.T) {
 		}, `{"success":true,"active":true,"server_time":"MILLIS","expires_at":"TIME","idle_expires_at":"TIME"}`},
 		{
 			"GET /api/sessions", func(c client) *sessiontest.Response { return c.Get("/api/sessions") },
-			`{"success":true,"sessions":[{"session_id":"HANDLE","is_current":true,"created_at":"TIME","last_activity":"TIME","expires_at":"TIME","ip_address":"127.0.0.1","user_agent":"*","device":"*","platform":{"id":456,"name":"My Pixelfed"}}]}`,
+			`{"success":true,"sessions":[{"session_id":"HANDLE","is_current":true,"created_at":"TIME","last_activity":"TIME","expires_at":"TIME","ip_address":"127.0.0.1","user_agent":"*","device":"*","remembered":true,"platform":{"id":456,"name":"My Pixelfed"}}]}`,
 		},
 		{"DELETE /api/sessions/{handle}", func(c client) *sessiontest.Response {
 			other := c.Another().SignIn("alex").State().Field("session.session_id").(string)

@@ -70,14 +70,17 @@ func (h *Handler) presented(r *http.Request) (session.Token, error) {
 }
 
 // setCookie is called by sign-in, rotation and sign-out alone; a zero token clears.
-func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token) {
+// One that is persistent stays when the browser is closed.
+func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token, persistent bool) {
 	c := h.newCookie(r, "")
 	if t == (session.Token{}) {
 		c.MaxAge = -1
 	} else {
 		c.Value = t.Reveal()
-		// How long the browser keeps it; how long it is good, the store decides.
-		c.MaxAge = int(h.m.Config().Timeout.AbsoluteTimeout / time.Second)
+		if persistent {
+			// How long the browser keeps it; how long it is good, the store decides.
+			c.MaxAge = int(h.m.Config().Timeout.AbsoluteTimeout / time.Second)
+		}
 	}
 	http.SetCookie(w, c)
 	noStore(w.Header())

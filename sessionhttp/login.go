@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/vedfolnir/session"
@@ -17,8 +18,8 @@ func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, user session.Us
 	return h.SignInWith(w, r, session.CreateRequest{UserID: user})
 }
 
-// SignInWith is SignIn with more to say: the platform, and the epoch of sign-ins.
-// Client and Replaces are filled in.
+// SignInWith is SignIn with more to say: the platform, the epoch of sign-ins, limits,
+// and whether the person is to be remembered when the browser is closed. Client and Replaces are filled in.
 func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session.CreateRequest) (*session.Context, error) {
 	if !h.mayCarryToken(r) {
 		h.explainPlainHTTP(r)
@@ -35,7 +36,7 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 	if h.config.SignedIn != nil {
 		h.config.SignedIn(r, &c)
 	}
-	h.setCookie(w, r, token)
+	h.setCookie(w, r, token, c.Session.Persistent)
 	if h.devices != nil {
 		h.rememberDevice(w, r, c.Session.UserID)
 	}
@@ -59,7 +60,7 @@ func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Conte
 	if err != nil {
 		return nil, err
 	}
-	h.setCookie(w, r, token)
+	h.setCookie(w, r, token, c.Session.Persistent)
 	return &c, nil
 }
 
@@ -68,7 +69,7 @@ func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Conte
 // Without a live session only the cookie goes.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.authenticate(r)
-	h.setCookie(w, r, session.Token{})
+	h.setCookie(w, r, session.Token{}, false)
 	if err == nil {
 		err = h.m.Revoke(r.Context(), c.Session.ID, session.SignedOut, string(c.Session.UserID))
 	}
@@ -104,17 +105,18 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, next http.H
 
 // login checks the credentials.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
-	given, platform, err := readCredentials(w, r)
+	given, err := readSignIn(w, r)
 	if err != nil {
 		return err
 	}
-	req, err := h.config.Login(r.Context(), given)
+	req, err := h.config.Login(r.Context(), given.Credentials)
 	if err != nil {
 		return err
 	}
-	if platform != "" {
-		req.PlatformID = platform
+	if given.platform != "" {
+		req.PlatformID = given.platform
 	}
+	req.Unremembered = req.Unremembered || given.unremembered
 	c, err := h.SignInWith(w, r, req)
 	if err != nil {
 		return err
@@ -141,34 +143,56 @@ func (h *Handler) checkLoginToken(r *http.Request) error {
 	return h.checkToken(r, subject{'p', id})
 }
 
-// readCredentials reads JSON or a form.
-func readCredentials(w http.ResponseWriter, r *http.Request) (Credentials, session.PlatformID, error) {
-	if isForm(r) {
-		return checkCredentials(r.PostForm.Get("username"), r.PostForm.Get("password"), session.PlatformID(r.PostForm.Get("platform_id")))
-	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return Credentials{}, "", err
-	}
+// signInForm is what was sent to LoginPath.
+type signInForm struct {
+	Credentials
+	platform     session.PlatformID
+	unremembered bool // there was a choice, and it was not made
+}
+
+// readSignIn reads JSON or a form. Who sends no "remember" offers no choice; a page
+// with a checkbox sends a hidden false in front of it, for a browser sends nothing of
+// one that is not checked.
+func readSignIn(w http.ResponseWriter, r *http.Request) (signInForm, error) {
 	var given struct {
 		Username string             `json:"username"`
 		Password string             `json:"password"`
 		Platform session.PlatformID `json:"platform_id"`
+		Remember *bool              `json:"remember"`
 	}
-	if err := (&call{body: body}).decode(&given); err != nil {
-		return Credentials{}, "", err
+	if isForm(r) {
+		given.Username, given.Password = r.PostForm.Get("username"), r.PostForm.Get("password")
+		given.Platform = session.PlatformID(r.PostForm.Get("platform_id"))
+		if choice, offered := r.PostForm["remember"]; offered {
+			yes := slices.ContainsFunc(choice, checked)
+			given.Remember = &yes
+		}
+	} else {
+		body, err := readBody(w, r)
+		if err == nil {
+			err = (&call{body: body}).decode(&given)
+		}
+		if err != nil {
+			return signInForm{}, err
+		}
 	}
-	return checkCredentials(given.Username, given.Password, given.Platform)
+	c, err := checkCredentials(given.Username, given.Password)
+	return signInForm{c, given.Platform, given.Remember != nil && !*given.Remember}, err
 }
 
-func checkCredentials(username, password string, platform session.PlatformID) (Credentials, session.PlatformID, error) {
+// checked reports whether a checkbox of that value says yes.
+func checked(value string) bool {
+	return slices.Contains([]string{"1", "true", "on", "yes"}, strings.ToLower(value))
+}
+
+func checkCredentials(username, password string) (Credentials, error) {
 	if username = strings.TrimSpace(username); username == "" || password == "" {
-		return Credentials{}, "", &badRequestError{"Give both username and password."}
+		return Credentials{}, &badRequestError{"Give both username and password."}
 	}
 	if len(username) > 320 || len(password) > 1024 {
-		return Credentials{}, "", ErrBadCredentials
+		return Credentials{}, ErrBadCredentials
 	}
-	return Credentials{username, password}, platform, nil
+	return Credentials{username, password}, nil
 }
 
 // loginFailed shows the form again to whoever sent it.

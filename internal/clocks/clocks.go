@@ -17,8 +17,9 @@ type Clocks struct {
 
 // Fit reports what was given and contradicts the rest, by setting, and lets
 // defaults in c give way to what was given. What is zero in given was not; in c
-// nothing is zero unless it was reported already.
-func Fit(given Clocks, givenHeartbeat time.Duration, c *Clocks, report func(setting, problem string)) {
+// nothing is zero unless it was reported already. Some sessions' own idle time-out is
+// shortestIdle.
+func Fit(given Clocks, givenHeartbeat, shortestIdle time.Duration, c *Clocks, report func(setting, problem string)) {
 	shortest := min(c.IdleTimeout, c.SessionLifetime, c.AbsoluteTimeout)
 	if shortest <= 0 {
 		return // reported already
@@ -38,7 +39,7 @@ func Fit(given Clocks, givenHeartbeat time.Duration, c *Clocks, report func(sett
 		"is %v, not less than timeout.idle_timeout, %v: a tenth of that or less is good", c.ActivityWriteInterval, c.IdleTimeout)
 	refuse(givenHeartbeat >= c.IdleTimeout, "sync.heartbeat_interval (SESSION_HEARTBEAT_INTERVAL_SECONDS)",
 		"is %v, not less than timeout.idle_timeout, %v: people at work would be signed out", givenHeartbeat, c.IdleTimeout)
-	if given.WarningThreshold == 0 && c.WarningThreshold >= shortest {
+	if shortest = min(shortest, shortestIdle); given.WarningThreshold == 0 && c.WarningThreshold >= shortest {
 		c.WarningThreshold = shortest / 4
 	}
 	if given.ActivityWriteInterval == 0 {

@@ -151,11 +151,13 @@ export function askToSignIn(sync: SessionSync): void {
       autocomplete: 'current-password',
       required: '',
     });
+    const remember = element('input', { name: 'remember', type: 'checkbox' });
     const form = element(
       'form',
       {},
       element('label', {}, 'User name ', username),
       element('label', {}, 'Password ', password),
+      element('label', { class: 'check' }, remember, ' Remember this device'),
       failed,
       element('button', { class: 'main' }, 'Sign in'),
       button('Leave this page', () => sync.handleSessionExpired()),
@@ -163,7 +165,7 @@ export function askToSignIn(sync: SessionSync): void {
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       failed.textContent = '';
-      failed.textContent = await signIn(username.value, password.value);
+      failed.textContent = await signIn(username.value, password.value, remember.checked);
       password.value = '';
       await sync.syncSessionState();
     });
@@ -173,7 +175,7 @@ export function askToSignIn(sync: SessionSync): void {
 }
 
 /** Returns what went wrong, or nothing. */
-async function signIn(username: string, password: string): Promise<string> {
+async function signIn(username: string, password: string, remember: boolean): Promise<string> {
   const headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
   const token = async () => {
     const response = await fetch('/api/csrf', { headers, cache: 'no-store' });
@@ -183,7 +185,7 @@ async function signIn(username: string, password: string): Promise<string> {
     const response = await fetch('/login', {
       method: 'POST',
       headers: { ...headers, 'X-CSRFToken': await token() },
-      body: JSON.stringify({ username, password }),
+      body: JSON.stringify({ username, password, remember }),
       redirect: 'manual',
     });
     if (!response.ok) return (await response.json()).error ?? 'That did not work.';

@@ -8,6 +8,7 @@ let ends: number;
 let signedIn: boolean;
 let refreshed: () => Response | undefined;
 let requests: string[];
+let sent: unknown; // to sign in
 
 const answer = (status: number, body: object) =>
   ({ ok: status < 300, status, headers: new Headers(), json: async () => body, clone: () => answer(status, body) }) as unknown as Response;
@@ -26,6 +27,7 @@ beforeEach(() => {
     requests.push(path);
     if (path === '/api/csrf') return answer(200, { csrf_token: 'new' });
     if (path === '/login') {
+      sent = JSON.parse(String(init.body));
       if (!String(init.body).includes('secret')) return answer(401, { error: 'Wrong name or password.' });
       signedIn = true;
       return answer(200, { success: true });
@@ -178,7 +180,10 @@ test('by option, signing in again happens in the page, which keeps what was writ
   await send('wrong');
   expect(form.querySelector('[role=alert]')!.textContent).toBe('Wrong name or password.');
   expect(form.querySelector<HTMLInputElement>('[name=password]')!.value).toBe('');
+  expect(sent).toMatchObject({ remember: false });
+  form.querySelector<HTMLInputElement>('[name=remember]')!.checked = true;
   await send('secret');
+  expect(sent).toMatchObject({ username: 'ada', remember: true });
   expect(dialog()).toBeNull();
   expect(sync.getSnapshot().state?.user?.username).toBe('ada');
   expect(draft.value).toBe('half a thought');

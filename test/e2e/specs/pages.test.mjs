@@ -57,6 +57,23 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
+test('the cookie ends with the browser, unless the device is remembered', async () => {
+  for (const remembered of [false, true]) {
+    const context = await chromium.newContext();
+    const tab = await openTab(context, `${server.url}/login`);
+    await tab.fill('#username', 'alex');
+    await tab.fill('#password', 'vedfolnir-demo');
+    if (remembered) await tab.check('input[type=checkbox][name=remember]');
+    await tab.click('button.main');
+    await tab.waitForURL(`${server.url}/`);
+    const held = (await context.cookies()).find(({ name }) => name === 'vedfolnir');
+    assert.equal(held.expires === -1, !remembered);
+    const said = await tab.textContent('li[aria-current=true][data-session-id] .sub');
+    assert.match(said, remembered ? /, remembered$/ : /, until the browser is closed$/);
+    await context.close();
+  }
+});
+
 test('without script: sign in, switch, end another session, sign out', async () => {
   const context = await chromium.newContext({ javaScriptEnabled: false });
   const elsewhere = await signIn(await chromium.newContext(), server, 'alex');

@@ -46,6 +46,7 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 	if problem != nil {
 		status = problem.Status
 		page.Mistake, page.Username = problem.Message, r.PostFormValue("username")
+		page.Remember = slices.Contains(r.PostForm["remember"], "1")
 	}
 	a.sent(r, a.pages.SignIn(w, status, page))
 }
@@ -93,7 +94,7 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 		page.Devices = append(page.Devices, ui.Device{
 			ID: s.ID.String(), Name: device, Mobile: mobile(device), Address: s.Client.IPAddress, Platform: names[s.PlatformID],
 			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,
-			Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
+			Remembered: s.Persistent, Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
 		})
 	}
 	a.sent(r, a.pages.Home(w, page))

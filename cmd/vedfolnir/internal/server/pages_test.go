@@ -240,3 +240,21 @@ func TestOthersSessionsAndPlatformsCannotBeTouched(t *testing.T) {
 		t.Error("somebody else ended the session")
 	}
 }
+
+// The box is not checked unless somebody checks it, and stays checked when the
+// password was wrong; the person's page says which devices are remembered.
+func TestTheBoxOnTheSignInPage(t *testing.T) {
+	s := demo(t)
+	b := s.browser(t)
+	b.open("/login")
+	b.sees(`<input type="hidden" name="remember" value="0">`, `<input type="checkbox" name="remember" value="1"><span>Remember this device`)
+	b.submit(`type="password"`, "username", "alex", "password", "wrong", "remember", "1")
+	b.sees(`name="remember" value="1" checked>`)
+	if b.submit(`type="password"`, "username", "alex", "password", directory.DemoPassword, "remember", "1"); b.page.path != "/" {
+		t.Fatal(b.page.path)
+	}
+	b.sees("remembered</span>")
+	other := s.browser(t)
+	other.signIn("alex") // with the box as it comes
+	other.sees("remembered</span>", "until the browser is closed</span>")
+}

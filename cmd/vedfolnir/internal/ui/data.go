@@ -13,6 +13,7 @@ type SignIn struct {
 	Frame
 	Next     string // a path of this server to go on to
 	Username string // as it was typed
+	Remember bool   // as it was chosen
 	Mistake  string // why the last attempt failed
 	Notice   string // why they are here
 	People   []DemoPerson
@@ -103,6 +104,8 @@ type Device struct {
 	SignedIn Moment
 	Active   Moment
 	Current  bool
+
+	Remembered bool // its cookie outlives the browser
 
 	Suspicious bool
 	Noticed    []string // what is remarkable about it, in sentences
