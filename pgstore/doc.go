@@ -21,8 +21,9 @@
 // nothing. A cursor is good for the [Store] that returned it.
 //
 // History that was lost is noticed: whoever finds that the rows belong to another
-// server, another timeline (a promoted standby, a restored backup) or another table
-// than when they were last looked at raises the epoch.
+// server, another timeline (a promoted standby, a restored backup), another start of
+// the server (a copy of its files that was put back) or another table than when they
+// were last looked at raises the epoch.
 //
 // The tables lie in the first schema of the connection's search_path; give the
 // sessions a database or a schema of their own. They hold SHA-256 hashes of the

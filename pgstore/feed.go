@@ -89,7 +89,7 @@ func (c *cursors) add(p place) uint64 {
 const readFeed = `WITH here AS (
 	INSERT INTO session_nodes (node, seen) VALUES ($1, clock_timestamp()) ON CONFLICT (node) DO UPDATE SET seen = excluded.seen
 )
-SELECT m.epoch, m.history = ` + history + `, m.trimmed::text, pg_current_snapshot()::text, clock_timestamp(),
+SELECT m.epoch, m.history = ` + history + ` AND m.started IS NOT DISTINCT FROM ` + started + `, m.trimmed::text, pg_current_snapshot()::text, clock_timestamp(),
 	f.user_id, f.rev, f.session, f.version, f.ended, f.directory
 FROM session_meta m LEFT JOIN (
 	SELECT * FROM session_feed WHERE xid >= $2::xid8 OR xid = ANY($3::xid8[])) f ON true

@@ -202,7 +202,8 @@ func TestDoctorFindsWhatADemoLeft(t *testing.T) {
 
 func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
 	folder := t.TempDir()
-	flags := []string{"--database=" + testservers.HastyPostgreSQL(t), "--keys=" + filepath.Join(folder, "shared.keys")}
+	server := testservers.HastyPostgreSQL(t)
+	flags := []string{"--database=" + server, "--keys=" + filepath.Join(folder, "shared.keys")}
 	for _, step := range [][]string{{"keys", "make"}, {"migrate"}} {
 		if out, err := command(t, folder, nil, append(step, flags...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v: %s", step, err, out)
@@ -217,6 +218,11 @@ func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
 	}
 	if problem, ok := found["NO_SYNCHRONOUS_STANDBY"]; !ok || problem {
 		t.Errorf("not a note of NO_SYNCHRONOUS_STANDBY: %v", found)
+	}
+	operate(t, server, "ALTER SYSTEM SET synchronous_standby_names = 'away'")
+	operate(t, server, "SELECT pg_reload_conf()")
+	if got := problems(diagnose(t, folder, nil, flags...)); !slices.Contains(got, "STANDBY_AWAY") {
+		t.Errorf("found %q", got)
 	}
 }
 

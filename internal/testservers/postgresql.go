@@ -51,6 +51,55 @@ func HastyPostgreSQL(t testing.TB) string {
 	return server.String()
 }
 
+const copyScript = `
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1" --pgdata="$folder/data" --host=127.0.0.1 --port="$3" --username=postgres --checkpoint=fast --no-sync $5
+"$2" -D "$folder/data" -p "$4" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off &
+cat >/dev/null
+kill -INT $!
+wait $!
+`
+
+// CopyPostgreSQL starts a server from a base backup of one that [HastyPostgreSQL]
+// returned: as its standby, or as one that has nothing more to do with it.
+func CopyPostgreSQL(t testing.TB, server string, standby bool) string {
+	t.Helper()
+	const folders = "/usr/lib/postgresql/*/bin"
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup, err := program("pg_basebackup", folders)
+	if err != nil {
+		missing(t, "postgresql", err)
+	}
+	postgres, err := program("postgres", folders)
+	if err != nil {
+		missing(t, "postgresql", err)
+	}
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	option := ""
+	if standby {
+		option = "--write-recovery-conf"
+	}
+	address := postgreSQLAt("postgres", "127.0.0.1", port)
+	args := []string{backup, postgres, u.Query().Get("port"), port, option}
+	p, err := startPrivate("postgres", copyScript, args, func() error { return psql(address, "SELECT 1") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return address.String()
+}
+
 // postgreSQL is the server of this process.
 var postgreSQL = sync.OnceValues(func() (*url.URL, error) {
 	running := postgreSQLAt(cmp.Or(os.Getenv("PGUSER"), "postgres"), cmp.Or(os.Getenv("PGHOST"), "127.0.0.1"), cmp.Or(os.Getenv("PGPORT"), "5432"))

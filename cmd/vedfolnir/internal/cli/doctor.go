@@ -196,8 +196,10 @@ func (d *doctor) server(c *Call) {
 	err := c.with(func(db *opened) error {
 		var standbys, version string
 		var durable bool
+		var synchronous int // that are there, or of which this user may not know
 		err := db.store.DB().QueryRowContext(c, `SELECT current_setting('synchronous_standby_names'), current_setting('server_version'),
-			current_setting('fsync')::bool AND current_setting('full_page_writes')::bool`).Scan(&standbys, &version, &durable)
+			current_setting('fsync')::bool AND current_setting('full_page_writes')::bool,
+			(SELECT count(*) FROM pg_stat_replication WHERE sync_state IS NULL OR sync_state IN ('sync', 'quorum'))`).Scan(&standbys, &version, &durable, &synchronous)
 		if err != nil {
 			return fmt.Errorf("ask the server how it is set: %w", err)
 		}
@@ -206,6 +208,8 @@ func (d *doctor) server(c *Call) {
 		}
 		if standbys == "" {
 			d.note("NO_SYNCHRONOUS_STANDBY", "name one in synchronous_standby_names, if the server has a standby that may take over", "no synchronous standby is named: after a failover the last sign-outs may be undone; that is noticed, and not made up for")
+		} else if synchronous == 0 {
+			d.problem("STANDBY_AWAY", "start one of those that are named in synchronous_standby_names, or name another", "no synchronous standby (%s) is connected: nothing is acknowledged until one is, and nobody can sign in or out", standbys)
 		}
 		return d.inside(c, db, where.String())
 	})
