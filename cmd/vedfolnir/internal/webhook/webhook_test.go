@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,13 +304,13 @@ func TestACourierTriesAgainAndEverMoreSeldom(t *testing.T) {
 
 func TestACourierDeliversOnceTheReceiverIsBack(t *testing.T) {
 	s := &shelf{waiting: map[string]*shelved{}}
-	back := false
-	delivered := 0
+	var back atomic.Bool
+	var delivered atomic.Int32
 	run(t, s, func(context.Context, directory.Message) error {
-		if !back {
+		if !back.Load() {
 			return &StatusError{Status: 503, RetryAfter: time.Minute}
 		}
-		delivered++
+		delivered.Add(1)
 		return nil
 	}, func(c *Courier, counts map[Outcome]int) {
 		s.fail = true
@@ -326,11 +327,11 @@ func TestACourierDeliversOnceTheReceiverIsBack(t *testing.T) {
 		if counts[Failed] != 40 {
 			t.Errorf("before it said to come back: %v", counts)
 		}
-		back = true
+		back.Store(true)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if s.left() != 0 || delivered != 40 || counts[Delivered] != 40 {
-			t.Errorf("left: %d, delivered %d; %v", s.left(), delivered, counts)
+		if s.left() != 0 || delivered.Load() != 40 || counts[Delivered] != 40 {
+			t.Errorf("left: %d, delivered %d; %v", s.left(), delivered.Load(), counts)
 		}
 	})
 }
