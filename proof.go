@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"time"
 
 	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/internal/rotation"
@@ -11,34 +10,39 @@ import (
 // Level is how surely a person has proved who they are.
 type Level = assurance.Level
 
-// Require returns nil if the person has proved who they are as lately and as surely
-// as need says. It asks the store each time. What was proved counts for the token
-// that was given for it: during a rotation the previous one is as good as it was.
-// Errors: [*assurance.Error], and those of Get; [ErrNotFound] also for a token that
-// does not open the session.
+// Proof returns what the person has proved with the token. It asks the store each
+// time. What was proved counts for the token that was given for it: during a
+// rotation the previous one is as good as it was. The errors are those of Get;
+// [ErrNotFound] also for a token that does not open the session.
+func (m *Manager) Proof(ctx context.Context, presented Token) (assurance.Proof, error) {
+	_, _, proof, err := m.opened(ctx, presented)
+	return proof, err
+}
+
+// Require returns nil if what [Manager.Proof] says suffices, else an
+// [*assurance.Error] or an error of Proof.
 func (m *Manager) Require(ctx context.Context, presented Token, need assurance.Required) error {
-	r, err := m.store.Get(ctx, presented.id)
-	if err != nil {
-		return storeError("read session", err)
-	}
-	now := m.Now()
-	_, proof, err := m.standing(ctx, &r, presented, now)
+	proof, err := m.Proof(ctx, presented)
 	if err != nil {
 		return err
 	}
-	return need.Check(proof, now)
+	return need.Check(proof, m.Now())
 }
 
-// standing is how the token relates to the session, which lives, and what was proved
-// with it.
-func (m *Manager) standing(ctx context.Context, r *Record, presented Token, now time.Time) (s rotation.Standing, p assurance.Proof, err error) {
+// opened is what the store says of the live session that the token opens, how the
+// token relates to it, and what was proved with it.
+func (m *Manager) opened(ctx context.Context, presented Token) (r Record, s rotation.Standing, p assurance.Proof, err error) {
+	if r, err = m.store.Get(ctx, presented.id); err != nil {
+		return r, s, p, storeError("read session", err)
+	}
+	now := m.Now()
 	switch s = r.tokens().Standing(presented.hash(), now, m.policy.Overlap); s {
 	case rotation.Unknown:
-		return s, p, ErrNotFound
+		return r, s, p, ErrNotFound
 	case rotation.Current, rotation.Unconfirmed:
 		p = r.Proof
 	case rotation.Previous:
 		p = r.PreviousProof
 	}
-	return s, p, m.refuse(ctx, r.Session, now)
+	return r, s, p, m.refuse(ctx, r.Session, now)
 }

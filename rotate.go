@@ -36,12 +36,7 @@ func (m *Manager) StepUp(ctx context.Context, presented Token, user UserID, leve
 // presented becomes the previous one, with what was proved with it; the store's
 // guard holds the version that was looked at here.
 func (m *Manager) rotate(ctx context.Context, presented Token, action string, may func(*Record, *Rotation) bool) (Context, Token, error) {
-	r, err := m.read(ctx, presented.id)
-	if err != nil {
-		return Context{}, Token{}, err
-	}
-	now := m.Now()
-	standing, proof, err := m.standing(ctx, &r, presented, now)
+	r, standing, proof, err := m.opened(ctx, presented)
 	if err != nil {
 		return Context{}, Token{}, err
 	}
@@ -49,6 +44,7 @@ func (m *Manager) rotate(ctx context.Context, presented Token, action string, ma
 	if err != nil {
 		return Context{}, Token{}, err
 	}
+	now := m.Now()
 	to := Rotation{
 		Action: action, At: now, Secret: token.hash(), Previous: presented.hash(), Proof: proof, PreviousProof: proof,
 		Client: r.Client, Fingerprint: r.Fingerprint, Signals: r.Signals,
@@ -66,6 +62,5 @@ func (m *Manager) rotate(ctx context.Context, presented Token, action string, ma
 
 // mark is what is kept of a client, to compare others with.
 func (m *Manager) mark(seen Client) (Client, string) {
-	c := client.Info(seen)
-	return Client(c.Storable()), c.Fingerprint(m.marks)
+	return Client(client.Info(seen).Storable()), client.Info(seen).Fingerprint(m.marks)
 }

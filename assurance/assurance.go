@@ -39,7 +39,7 @@ func (p Proof) Again(at time.Time, level Level) Proof {
 // Required is what something asks of a person's proof. The zero value asks for
 // nothing.
 type Required struct {
-	MaxAge time.Duration // since they last proved who they are; 0: any
+	MaxAge time.Duration // since they last proved who they are; 0: any, negative: none will do
 	Level  Level         // at least; 0: any
 }
 
@@ -65,7 +65,7 @@ func (r Required) Check(p Proof, now time.Time) error {
 	switch {
 	case r.Level > max(OneFactor, p.Level):
 		return &Error{r, LevelTooLow}
-	case r.MaxAge > 0 && (p.At.IsZero() || !now.Before(p.At.Add(r.MaxAge))):
+	case r.MaxAge != 0 && (p.At.IsZero() || !now.Before(p.At.Add(r.MaxAge))):
 		return &Error{r, TooOld}
 	}
 	return nil

@@ -20,6 +20,7 @@ func TestAProofSufficesToTheInstantAndByItsLevel(t *testing.T) {
 		{Proof{now.Add(-time.Hour), OneFactor}, Required{MaxAge: time.Hour}, TooOld},
 		{Proof{now.Add(time.Hour), OneFactor}, Required{MaxAge: time.Minute}, ""}, // a clock was set back
 		{Proof{}, Required{MaxAge: 1<<63 - 1}, TooOld},
+		{Proof{now, OneFactor}, Required{MaxAge: -1}, TooOld},
 		{Proof{}, Required{Level: OneFactor}, ""},
 		{Proof{now, 0}, Required{Level: OneFactor}, ""},
 		{Proof{now, OneFactor}, Required{Level: TwoFactors}, LevelTooLow},

@@ -39,6 +39,8 @@ var apiTable = newTable(
 	changes("POST", "/session/cleanup", (*Handler).cleanup),
 	changes("POST", "/session/refresh", (*Handler).refresh),
 	changes("POST", "/session/heartbeat", (*Handler).heartbeat).unattended(),
+	changes("POST", "/session/reauth/options", (*Handler).reauthOptions),
+	changes("POST", "/session/reauth", (*Handler).reauth),
 	changes("POST", "/switch_platform/{id}", (*Handler).switchPlatform),
 )
 

@@ -42,6 +42,9 @@ func endFields(code string) string {
 	if code == "SESSION_ENDED" || code == "SESSION_EXPIRED" {
 		return `,"ended_at":"TIME","ended_from?":"*"`
 	}
+	if code == "REAUTH_REQUIRED" {
+		return `,"required":{"max_age_seconds":-1,"level":-1}`
+	}
 	return ""
 }
 

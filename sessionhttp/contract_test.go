@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/memstore"
 	"github.com/vedfolnir/session/sessionhttp"
 	"github.com/vedfolnir/session/sessiontest"
@@ -53,7 +54,7 @@ func newContractOn(t *testing.T, store *fragile, config session.Config) *contrac
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.manager.Close() })
-	c.handler, err = sessionhttp.New(c.manager, sessionhttp.Config{Login: c.login, Logger: config.Logger})
+	c.handler, err = sessionhttp.New(c.manager, sessionhttp.Config{Login: c.login, Logger: config.Logger, ReauthPage: http.HandlerFunc(reauthPage)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +65,8 @@ func newContractOn(t *testing.T, store *fragile, config session.Config) *contrac
 	mux.Handle("/private", c.handler.RequireSession(ok))
 	mux.Handle("/show", c.handler.RequirePlatform(ok))
 	mux.Handle("/post", c.handler.RequireStatedPlatform(ok))
+	mux.Handle("/recent", c.handler.RequireRecent(recently, ok))
+	mux.Handle("/strong", c.handler.RequireLevel(assurance.TwoFactors, ok))
 	mux.Handle("/panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }))
 	c.served = c.handler.Wrap(mux)
 	return c
@@ -218,6 +221,13 @@ func TestEveryRouteAnswersFieldByField(t *testing.T) {
 			return c.Post("/api/session/heartbeat", map[string]any{"active": true})
 		}, `{"success":true,"active":true,"server_time":"MILLIS","expires_at":"TIME","idle_expires_at":"TIME"}`},
 		{
+			"POST /api/session/reauth/options", func(c client) *sessiontest.Response { return c.Post("/api/session/reauth/options", nil) },
+			`{"success":true,"username":"alex","methods":["password"]}`,
+		},
+		{"POST /api/session/reauth", func(c client) *sessiontest.Response {
+			return c.Post("/api/session/reauth", map[string]any{"password": sessiontest.Password})
+		}, `{"success":true,"message":"*","user":` + user + `,"platform":` + pixelfed + `,"session":` + strings.Replace(session_, `"version":1`, `"version":2`, 1) + `,"stamp":"STAMP","authenticated_at":"TIME","level":1}`},
+		{
 			"GET /api/sessions", func(c client) *sessiontest.Response { return c.Get("/api/sessions") },
 			`{"success":true,"sessions":[{"session_id":"HANDLE","is_current":true,"created_at":"TIME","last_activity":"TIME","expires_at":"TIME","ip_address":"127.0.0.1","user_agent":"*","device":"*","remembered":true,"platform":{"id":456,"name":"My Pixelfed"}}]}`,
 		},
@@ -340,6 +350,14 @@ func TestEveryErrorCode(t *testing.T) {
 			return other.Get("/show")
 		}, 403, "PLATFORM_REQUIRED", "platform_required"},
 		{"states no platform", session.Config{}, func(c client, _ *contract) *sessiontest.Response { return c.Post("/post", nil) }, 409, "PLATFORM_UNSTATED", "platform_unstated"},
+		{"a proof that is too old", session.Config{}, func(c client, k *contract) *sessiontest.Response {
+			k.clock.Advance(recently)
+			return c.Post("/recent", nil)
+		}, 403, "REAUTH_REQUIRED", "authentication_too_old"},
+		{"a proof that is too weak", session.Config{}, func(c client, k *contract) *sessiontest.Response { return c.Post("/strong", nil) }, 403, "REAUTH_REQUIRED", "level_too_low"},
+		{"a wrong password to confirm", session.Config{}, post("/api/session/reauth", `{"password":"wrong"}`), 401, "INVALID_CREDENTIALS", "invalid_credentials"},
+		{"nothing to confirm with", session.Config{}, post("/api/session/reauth", `{"username":"alex"}`), 400, "BAD_REQUEST", "malformed_request"},
+		{"too many attempts to confirm", session.Config{}, post("/api/session/reauth", `{"username":"flood","password":"x"}`), 429, "RATE_LIMITED", "rate_limited"},
 		{"unknown route", session.Config{}, get("/api/nothing"), 404, "NOT_FOUND", "not_found"},
 		{"a state that looks like a file", session.Config{}, get("/api/session_state/x.css"), 404, "NOT_FOUND", "not_found"},
 		{"an unclean path", session.Config{}, get("/api//session_state"), 404, "NOT_FOUND", "not_found"},

@@ -25,11 +25,13 @@
 // Handlers behind [Handler.Wrap] or [Handler.Middleware] ask
 // [session.FromContext]. [Handler.RequireSession], [Handler.RequirePlatform] and
 // [Handler.RequireStatedPlatform] guard single routes; the last one is for routes
-// that post or delete in a platform's name.
+// that post or delete in a platform's name. [Handler.RequireRecent] and
+// [Handler.RequireLevel] are for what is sensitive: whoever has not proved lately, or
+// surely enough, who they are is asked to, in the page, and then it is done.
 //
 // Any router will do: Wrap what it serves, or give it Wrap and the guards as
 // middleware. One whose middleware is not that of net/http asks [CheckSession] and
-// its two companions. Routes of its own below Config.BasePath need
+// its companions. Routes of its own below Config.BasePath need
 // Config.ShareBasePath.
 //
 // Middleware authenticates every request that carries a session cookie: mount

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // The sentinels that an application's own [Login] may return.
@@ -63,6 +65,9 @@ type Problem struct {
 	RetryAfter time.Duration
 	RequestID  string
 
+	// Required is what the person has to prove, if that is the problem.
+	Required assurance.Required
+
 	EndedAt time.Time // when the session ended; zero: not known, or not the problem
 	Device  string    // of the same person, from which it was ended or that took its place; empty: not known
 }
@@ -83,6 +88,7 @@ func problemAt(err error, now time.Time) Problem {
 	var limited *RateLimitedError
 	var switches *session.SwitchLimitError
 	var bad *badRequestError
+	var reauth *assurance.Error
 	var tooLarge *http.MaxBytesError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -112,6 +118,8 @@ func problemAt(err error, now time.Time) Problem {
 		return Problem{Status: 403, Code: "PLATFORM_FORBIDDEN", Reason: "platform_forbidden", Message: "The platform this page shows is not yours (any more). Reload the page."}
 	case is(errPlatformRequired):
 		return Problem{Status: 403, Code: "PLATFORM_REQUIRED", Reason: "platform_required", Message: "Choose a platform first."}
+	case errors.As(err, &reauth):
+		return Problem{Status: 403, Code: "REAUTH_REQUIRED", Reason: reauth.Reason, Message: "Please confirm that it is you, and try again.", Required: reauth.Required}
 	case is(ErrForbidden):
 		return Problem{Status: 403, Code: "FORBIDDEN", Reason: "forbidden", Message: "You may not do this."}
 	case is(errNoPlatform), is(session.ErrPlatform):
@@ -175,6 +183,8 @@ func (h *Handler) Error(w http.ResponseWriter, r *http.Request, err error) {
 		h.writeProblem(w, p, nil)
 	case p.Status == 401 && p.Code != "INVALID_CREDENTIALS" && r.URL.Path != h.config.LoginPath:
 		h.redirectToLogin(w, r)
+	case p.Code == "REAUTH_REQUIRED" && h.config.ReauthPage != nil:
+		h.redirectToReauth(w, r)
 	case h.config.ErrorPage != nil:
 		h.config.ErrorPage(w, r, p)
 	default:
@@ -205,6 +215,9 @@ func (h *Handler) writeProblem(w http.ResponseWriter, p Problem, extra map[strin
 	body := map[string]any{
 		"success": false, "error": p.Message, "error_code": p.Code, "reason": p.Reason,
 		"request_id": p.RequestID, "timestamp": timestamp(h.m.Now()),
+	}
+	if p.Code == "REAUTH_REQUIRED" {
+		body["required"] = object{"max_age_seconds": max(0, math.Ceil(p.Required.MaxAge.Seconds())), "level": max(assurance.OneFactor, p.Required.Level)}
 	}
 	maps.Copy(body, p.ending())
 	maps.Copy(body, extra)

@@ -18,12 +18,18 @@ func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, user session.Us
 	return h.SignInWith(w, r, session.CreateRequest{UserID: user})
 }
 
-// SignInWith is SignIn with more to say: the platform, the epoch of sign-ins, limits,
-// and whether the person is to be remembered when the browser is closed. Client and Replaces are filled in.
+// SignInWith is SignIn with more to say: the platform, how surely they proved it, the
+// epoch of sign-ins, limits, and whether the person is to be remembered when the
+// browser is closed. Client and Replaces are filled in.
 func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session.CreateRequest) (*session.Context, error) {
+	c, _, err := h.signIn(w, r, req)
+	return c, err
+}
+
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, req session.CreateRequest) (*session.Context, session.Token, error) {
 	if !h.mayCarryToken(r) {
 		h.explainPlainHTTP(r)
-		return nil, ErrPlainHTTP
+		return nil, session.Token{}, ErrPlainHTTP
 	}
 	req.Client = h.Client(r)
 	if held, err := h.authenticate(r); err == nil {
@@ -31,7 +37,7 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 	}
 	c, token, err := h.m.Create(r.Context(), req)
 	if err != nil {
-		return nil, err
+		return nil, session.Token{}, err
 	}
 	if h.config.SignedIn != nil {
 		h.config.SignedIn(r, &c)
@@ -40,28 +46,37 @@ func (h *Handler) SignInWith(w http.ResponseWriter, r *http.Request, req session
 	if h.devices != nil {
 		h.rememberDevice(w, r, c.Session.UserID)
 	}
-	return &c, nil
+	return &c, token, nil
 }
 
-// Rotate gives the browser a new token for the session it has: after a change of
-// password, or another proof of who the person is. What the old token's other
-// holders see is told at [session.Manager.Rotate]. [session.ErrConflict]: another
-// tab did so at the same moment, and no cookie was set.
+// Rotate gives the browser a new token for the session it has, after a change of
+// password for one. (What they have just proved is noted by [Handler.StepUp], which
+// rotates too.) What the old token's other holders see is told at
+// [session.Manager.Rotate]. [session.ErrConflict]: another tab did so at the same
+// moment, and no cookie was set.
 func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Context, error) {
+	c, _, err := h.renew(w, r, func(presented session.Token) (session.Context, session.Token, error) {
+		return h.m.Rotate(r.Context(), presented)
+	})
+	return c, err
+}
+
+// renew has the browser's token replaced.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request, replace func(session.Token) (session.Context, session.Token, error)) (*session.Context, session.Token, error) {
 	if !h.mayCarryToken(r) {
 		h.explainPlainHTTP(r)
-		return nil, ErrPlainHTTP
+		return nil, session.Token{}, ErrPlainHTTP
 	}
 	presented, err := h.presented(r)
 	if err != nil {
-		return nil, err
+		return nil, session.Token{}, err
 	}
-	c, token, err := h.m.Rotate(r.Context(), presented)
+	c, token, err := replace(presented)
 	if err != nil {
-		return nil, err
+		return nil, session.Token{}, err
 	}
 	h.setCookie(w, r, token, c.Session.Persistent)
-	return &c, nil
+	return &c, token, nil
 }
 
 // SignOut ends the browser's session and clears its cookie, also if the store
@@ -81,8 +96,8 @@ func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 
 type loginProblemKey struct{}
 
-// LoginProblem tells Config.LoginPage why the form failed; nil: it was not sent
-// yet.
+// LoginProblem tells Config.LoginPage and Config.ReauthPage why the form failed; nil:
+// it was not sent yet.
 func LoginProblem(ctx context.Context) *Problem {
 	p, _ := ctx.Value(loginProblemKey{}).(*Problem)
 	return p
@@ -94,7 +109,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, next http.H
 	case h.config.Login == nil:
 		next.ServeHTTP(w, r)
 	case r.Method == http.MethodPost:
-		door(h.checkLoginToken, h.login, h.loginFailed)(w, r)
+		door(h.checkLoginToken, h.login, h.formFailed(h.config.LoginPage))(w, r)
 	case h.config.LoginPage != nil && shows(r.Method):
 		noStore(w.Header())
 		h.config.LoginPage.ServeHTTP(w, r)
@@ -195,17 +210,19 @@ func checkCredentials(username, password string) (Credentials, error) {
 	return Credentials{username, password}, nil
 }
 
-// loginFailed shows the form again to whoever sent it.
-func (h *Handler) loginFailed(w http.ResponseWriter, r *http.Request, err error) {
-	if h.answersJSON(r) || h.config.LoginPage == nil || ProblemOf(err).Status >= 500 {
-		h.Error(w, r, err)
-		return
+// formFailed shows the form's page again to whoever sent it.
+func (h *Handler) formFailed(page http.Handler) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if h.answersJSON(r) || page == nil || ProblemOf(err).Status >= 500 {
+			h.Error(w, r, err)
+			return
+		}
+		p := h.problem(w, r, err)
+		noStore(w.Header())
+		retryAfter(w.Header(), p)
+		r = r.WithContext(context.WithValue(r.Context(), loginProblemKey{}, &p))
+		page.ServeHTTP(&statusWriter{ResponseWriter: w, status: p.Status}, r)
 	}
-	p := h.problem(w, r, err)
-	noStore(w.Header())
-	retryAfter(w.Header(), p)
-	r = r.WithContext(context.WithValue(r.Context(), loginProblemKey{}, &p))
-	h.config.LoginPage.ServeHTTP(&statusWriter{ResponseWriter: w, status: p.Status}, r)
 }
 
 // statusWriter gives the page that shows a problem the problem's status.

@@ -14,8 +14,10 @@ import (
 
 // visit is what the middleware found out about one request.
 type visit struct {
-	refusal  error    // why there is no live session
-	prelogin [16]byte // of the pre-login cookie, once it was asked for
+	handler  *Handler
+	request  *http.Request // as it came
+	refusal  error         // why there is no live session
+	prelogin [16]byte      // of the pre-login cookie, once it was asked for
 }
 
 type visitKey struct{}
@@ -86,7 +88,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 	if refusal != nil && !isSignedOut(refusal) && !h.mayPass(r, refusal) {
 		return r, refusal
 	}
-	v := &visit{refusal: refusal}
+	v := &visit{handler: h, request: r, refusal: refusal}
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
 	if isForm(r) {
 		if err := parseForm(r, http.MaxBytesReader(w, r.Body, h.config.MaxFormBytes)); err != nil {

@@ -30,6 +30,9 @@ func (h *Handler) Routes() (list []Route) {
 	for path := range h.scripts() {
 		list = append(list, Route{Method: http.MethodGet, Path: path, Public: true})
 	}
+	if h.config.ReauthPage != nil {
+		list = append(list, Route{Method: http.MethodGet, Path: h.config.ReauthPath}, Route{http.MethodPost, h.config.ReauthPath, true, false})
+	}
 	if h.config.Login == nil {
 		return list
 	}

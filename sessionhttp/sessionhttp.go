@@ -24,11 +24,22 @@ type Config struct {
 	// that failed, when [LoginProblem] says why. Used only with Login; nil: the
 	// application's own handler gets GET, and failures are plain error pages.
 	LoginPage http.Handler
+	// Reauth checks what is given to prove anew who somebody is, by POST of
+	// /api/session/reauth and of ReauthPath. Nil: name and password, by Login; without
+	// that too, the routes are not there.
+	Reauth Reauth
+	// ReauthOptions says by what a person may prove it. Nil: by a password.
+	ReauthOptions func(context.Context, *session.Context) (ReauthOptions, error)
+	// ReauthPage shows the form for that to a person whose page asked for it without a
+	// script: for GET of ReauthPath, and after a form that failed, when [LoginProblem]
+	// says why. Nil: they see an error page.
+	ReauthPage http.Handler
 	// ErrorPage shows a refusal to a person. Nil: a plain page.
 	ErrorPage func(http.ResponseWriter, *http.Request, Problem)
 
 	LoginPath  string // "/login"
 	LogoutPath string // "/logout"
+	ReauthPath string // "/reauth"
 	HomePath   string // where a form goes after signing in or out; "/"
 	BasePath   string // of the JSON API; "/api"
 	ScriptPath string // of the browser client; "/session-sync.js"; ".mjs" and what is loaded on demand are beside it
@@ -119,6 +130,7 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 	}{
 		{"LoginPath", "/login", &config.LoginPath, true},
 		{"LogoutPath", "/logout", &config.LogoutPath, false},
+		{"ReauthPath", "/reauth", &config.ReauthPath, false},
 		{"HomePath", "/", &config.HomePath, true},
 		{"BasePath", "/api", &config.BasePath, false},
 		{"ScriptPath", "/session-sync.js", &config.ScriptPath, false},
@@ -132,6 +144,15 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 	}
 	if config.LoginPath == config.LogoutPath {
 		mistake("LogoutPath", "is LoginPath, %q: give each its own", config.LoginPath)
+	}
+	if config.ReauthPath == config.LoginPath || config.ReauthPath == config.LogoutPath {
+		mistake("ReauthPath", "is %q, which is another path too: give each its own", config.ReauthPath)
+	}
+	if config.Reauth == nil && config.Login != nil {
+		config.Reauth = byPassword(config.Login)
+	}
+	if config.Reauth == nil && (config.ReauthPage != nil || config.ReauthOptions != nil) {
+		mistake("Reauth", "is missing, and there is a page or options for it: give it, or Login")
 	}
 	if config.CookieName == "" {
 		config.CookieName = "vedfolnir"
@@ -178,6 +199,8 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 			h.serveLogin(w, r, next)
 		case h.config.LogoutPath:
 			h.serveLogout(w, r, next)
+		case h.config.ReauthPath:
+			h.serveReauth(w, r, next)
 		default:
 			next.ServeHTTP(w, r)
 		}
