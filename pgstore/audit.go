@@ -90,7 +90,7 @@ const (
 
 func (s *Store) number(ctx context.Context) error {
 	for {
-		n, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (n int64, err error) {
+		n, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (n int64, err error) {
 			var waiting bool
 			if err := p.QueryRow(ctx, `SELECT EXISTS (SELECT FROM session_audit WHERE seq IS NULL)`).Scan(&waiting); err != nil || !waiting {
 				return 0, err
@@ -126,7 +126,7 @@ func (s *Store) AuditAfter(ctx context.Context, seq uint64, limit int) ([]audit.
 }
 
 func (s *Store) auditLines(ctx context.Context, query string, args ...any) ([]audit.Line, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) ([]audit.Line, error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) ([]audit.Line, error) {
 		rows, err := p.Query(ctx, query, args...)
 		if err != nil {
 			return nil, err
@@ -228,7 +228,7 @@ func (s *Store) EraseAudit(ctx context.Context, user session.UserID) (erased int
 }
 
 func (s *Store) eraseSome(ctx context.Context, user session.UserID, seqs []int64) (int, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (n int, err error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (n int, err error) {
 		err = pgx.BeginFunc(ctx, p, func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, lockLines, seqs)
 			if err != nil {

@@ -29,7 +29,7 @@ func (s *Store) AuditState(ctx context.Context) (state audit.State, err error) {
 	if err := s.number(ctx); err != nil {
 		return state, err
 	}
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (state audit.State, err error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (state audit.State, err error) {
 		// The checkpoint first: what is read later may only be newer.
 		if state.Newest, err = newest(ctx, p); err != nil {
 			return state, err
@@ -71,7 +71,7 @@ func (s *Store) SealAudit(ctx context.Context, b audit.Sealing) error {
 	for _, l := range b.Links {
 		links = append(links, l[:]...)
 	}
-	_, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (none struct{}, err error) {
+	_, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (none struct{}, err error) {
 		return none, pgx.BeginFunc(ctx, p, func(tx pgx.Tx) error {
 			ours, err := tx.Exec(ctx, takeLease, b.Holder, micros(b.Now), micros(b.Until), micros(b.Latest))
 			if err != nil {
@@ -97,7 +97,7 @@ const checkpointsAfter = `SELECT ` + checkpointColumns + `, links FROM session_a
 
 // CheckpointsAfter implements [audit.Store].
 func (s *Store) CheckpointsAfter(ctx context.Context, number, oldest uint64, limit int) ([]audit.Batch, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) ([]audit.Batch, error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) ([]audit.Batch, error) {
 		rows, err := p.Query(ctx, checkpointsAfter, int64(number), int64(oldest), limit)
 		if err != nil {
 			return nil, err
@@ -126,7 +126,7 @@ const (
 
 // RemoveAudit implements [audit.Store].
 func (s *Store) RemoveAudit(ctx context.Context, oldest uint64, limit int) (int, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (n int, err error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (n int, err error) {
 		err = pgx.BeginFunc(ctx, p, func(tx pgx.Tx) error {
 			done, err := tx.Exec(ctx, removeAudit, int64(oldest), limit)
 			n = int(done.RowsAffected())

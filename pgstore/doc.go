@@ -30,6 +30,10 @@
 // tokens' secrets, never a token: a copy opens no session. They do hold user agents
 // and addresses.
 //
+// While the server is away, each node asks for it with one connection at a time, every
+// half second, and everything else fails at once. Reads wait for a free connection
+// within a bound; the feed has its own, so that the lease is renewed however many wait.
+//
 // A pooler in between must pool by session, not by transaction: prepared
 // statements and settings belong to the connection.
 package pgstore

@@ -136,7 +136,13 @@ func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading
 	if known {
 		xmax = &from.xmax
 	}
-	rows, err := s.pool.Query(ctx, readFeed, s.node, xmax, from.xip)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if err := s.feed.ready(ctx); err != nil {
+		return r, err
+	}
+	defer func() { s.feed.used = time.Now() }()
+	rows, err := s.feed.conn.Query(ctx, readFeed, s.node, xmax, from.xip)
 	if err != nil {
 		return r, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,11 +23,12 @@ import (
 // Config of a [Store]. The zero value is right for a server.
 type Config struct {
 	// Conns is how many reads may be under way at once, together with what uses
-	// [Store.DB]. The writer has one connection more. Default: 8.
+	// [Store.DB]. The writer and the feed have one connection each beside them.
+	// Default: 8.
 	Conns int
-	// Patience is how long a change waits for rows that another transaction holds,
-	// before it fails; and how long a node that stops in the middle of a change
-	// holds them. Default: 5 seconds.
+	// Patience is how long a change waits for rows that another transaction holds, and
+	// a read for a free connection, before they fail; and how long a node that stops
+	// in the middle of a change holds rows. Default: 5 seconds.
 	Patience time.Duration
 	// Audit writes a line for every change, in the change's own transaction. An
 	// [audit.Sealer] makes them evidence, and removes the old ones.
@@ -44,11 +46,15 @@ var ErrClosed = errors.New("pgstore: closed: open a new store")
 
 // Store is a [session.Store] in a PostgreSQL database.
 type Store struct {
-	pool    *pgxpool.Pool
-	db      *sql.DB
-	writer  *writer
-	cursors *cursors
-	node    string // in the table of nodes
+	pool     *pgxpool.Pool
+	db       *sql.DB
+	patience time.Duration // for a connection
+	writer   *writer
+	cursors  *cursors
+	node     string // in the table of nodes
+
+	turn sync.Mutex // held while the feed is read
+	feed link       // its own: it is read, and the lease renewed, however many reads wait
 
 	close sync.Once
 }
@@ -82,12 +88,17 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 	}
 	config.MaxConns = int32(cfg.Conns)
 	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, connectTimeout)
+	s := &Store{cursors: newCursors(), node: rand.Text(), patience: cfg.Patience}
+	g := &gate{lost: func() { s.pool.Reset() }}
+	config.ConnConfig.Tracer = g
+	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return g.enter() }
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return setUp(ctx, c, "") }
-	s := &Store{cursors: newCursors(), node: rand.Text()}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, err
 	}
-	s.db = stdlib.OpenDBFromPool(s.pool)
+	s.db = sql.OpenDB(connector{stdlib.GetPoolConnector(s.pool), cfg.Patience})
+	s.db.SetMaxIdleConns(0) // they are the pool's
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.db.Close())
@@ -103,17 +114,38 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 	if err := s.noticeLostHistory(ctx); err != nil {
 		return nil, err
 	}
-	s.writer = startWriter(func(ctx context.Context) (*pgx.Conn, error) {
+	connect := func(ctx context.Context, settings string) (*pgx.Conn, error) {
 		c, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
 		if err != nil {
 			return nil, err
 		}
-		if err := setUp(ctx, c, writerSettings(cfg.Patience)); err != nil {
+		if err := setUp(ctx, c, settings); err != nil {
 			return nil, errors.Join(err, c.Close(ctx))
 		}
 		return c, nil
+	}
+	// The feed is read now and then in any case: it asks, and the others wait for what
+	// that tells.
+	s.feed.connect = func(ctx context.Context) (*pgx.Conn, error) { return connect(ctx, "") }
+	s.writer = startWriter(func(ctx context.Context) (*pgx.Conn, error) {
+		if err := g.enter(); err != nil {
+			return nil, err
+		}
+		return connect(ctx, writerSettings(cfg.Patience))
 	}, cfg)
 	return s, nil
+}
+
+// connector bounds how long the pool may keep somebody waiting.
+type connector struct {
+	driver.Connector
+	wait time.Duration
+}
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	defer cancel()
+	return c.Connector.Connect(ctx)
 }
 
 // refusePooler finds out whether a pooler in between pools by transaction: then two
@@ -163,6 +195,10 @@ const closeTimeout = 2 * time.Second
 func (s *Store) Close() (err error) {
 	s.close.Do(func() {
 		s.writer.close()
+		s.turn.Lock()
+		s.feed.disconnect()
+		s.feed.connect = func(context.Context) (*pgx.Conn, error) { return nil, ErrClosed }
+		s.turn.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		_, _ = s.pool.Exec(ctx, `DELETE FROM session_nodes WHERE node = $1`, s.node) // it would go by itself in a day
@@ -173,14 +209,40 @@ func (s *Store) Close() (err error) {
 }
 
 // read has do ask the database.
-func read[T any](ctx context.Context, s *Store, do func(context.Context, *pgxpool.Pool) (T, error)) (T, error) {
+func read[T any](ctx context.Context, s *Store, do func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	result, err := do(ctx, s.pool)
+	waiting, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	conn, err := s.pool.Acquire(waiting)
+	if err != nil {
+		if ctx.Err() == nil && waiting.Err() != nil {
+			err = fmt.Errorf("all %d connections were busy for %v: %w", s.pool.Config().MaxConns, s.patience, err)
+		}
+		return none, answer(err)
+	}
+	defer conn.Release()
+	result, err := do(ctx, conn)
 	if err != nil {
 		return none, answer(err)
 	}
 	return result, nil
+}
+
+// Ping returns nil if the primary answers. It waits for no connection that reads use.
+func (s *Store) Ping(ctx context.Context) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	err := s.feed.ready(ctx)
+	if err == nil {
+		err = s.feed.ping(ctx)
+	}
+	if err != nil {
+		s.feed.disconnect()
+		return answer(err)
+	}
+	s.feed.used = time.Now()
+	return nil
 }

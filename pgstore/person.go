@@ -29,7 +29,7 @@ const eraseSessions = `UPDATE sessions SET user_agent = '', ip_address = '', lan
 // was there is on the disk until PostgreSQL's vacuum has written over it, and in the
 // write-ahead logs and backups as long as those are kept.
 func (s *Store) EraseUser(ctx context.Context, user session.UserID) (sessions, lines int, err error) {
-	sessions, err = read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (int, error) {
+	sessions, err = read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (int, error) {
 		done, err := p.Exec(ctx, eraseSessions, []byte(user))
 		return int(done.RowsAffected()), err
 	})

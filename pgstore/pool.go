@@ -18,7 +18,7 @@ func (s *Store) PoolStatus() session.PoolStatus {
 
 // OptimizePool implements [session.Pooler].
 func (s *Store) OptimizePool(ctx context.Context) error {
-	_, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (none struct{}, err error) {
+	_, err := read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (none struct{}, err error) {
 		_, err = p.Exec(ctx, `ANALYZE sessions, session_users, session_feed`)
 		return none, err
 	})

@@ -115,7 +115,7 @@ const getRecord = `SELECT ` + readColumns + ` FROM sessions s WHERE s.id = $1`
 
 // Get implements [session.Store].
 func (s *Store) Get(ctx context.Context, id session.ID) (session.Record, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (session.Record, error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (session.Record, error) {
 		r, err := scan(p.QueryRow(ctx, getRecord, id[:]))
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = refuse(session.ErrNotFound)
@@ -132,7 +132,7 @@ func (s *Store) List(ctx context.Context, user session.UserID) ([]session.Record
 }
 
 func (s *Store) records(ctx context.Context, query string, args ...any) ([]session.Record, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) ([]session.Record, error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) ([]session.Record, error) {
 		rows, err := p.Query(ctx, query, args...)
 		if err != nil {
 			return nil, err
@@ -159,7 +159,7 @@ func (s *Store) SignInEpoch(ctx context.Context, user session.UserID) (uint64, e
 
 // one reads one value.
 func one[T any](ctx context.Context, s *Store, query string, args ...any) (T, error) {
-	return read(ctx, s, func(ctx context.Context, p *pgxpool.Pool) (value T, err error) {
+	return read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (value T, err error) {
 		err = p.QueryRow(ctx, query, args...).Scan(&value)
 		return value, err
 	})

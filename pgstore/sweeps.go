@@ -81,7 +81,7 @@ func (s *Store) Purge(ctx context.Context, p session.Purging) (int, error) {
 	if p.User != "" {
 		query, args = purgeOfUser, append(args, []byte(p.User))
 	}
-	return read(ctx, s, func(ctx context.Context, pool *pgxpool.Pool) (int, error) {
+	return read(ctx, s, func(ctx context.Context, pool *pgxpool.Conn) (int, error) {
 		done, err := pool.Exec(ctx, query, args...)
 		return int(done.RowsAffected()), err
 	})

@@ -18,8 +18,6 @@ import (
 const (
 	// batchLimit bounds how long one commit takes, and so how long others wait for it.
 	batchLimit = 256
-	// idle is how long the connection may rest before it is tried out.
-	idle = time.Second
 	// grace is how long a batch may take in all, beside waiting for rows.
 	grace = 10 * time.Second
 )
@@ -27,7 +25,7 @@ const (
 // writer is the only goroutine of this node that changes sessions. While it
 // commits, changes gather; the next commit takes them all.
 type writer struct {
-	connect  func(context.Context) (*pgx.Conn, error)
+	link
 	patience time.Duration // for rows that others hold
 	audited  bool
 	told     func(changes int, took time.Duration)
@@ -35,8 +33,6 @@ type writer struct {
 	trimmer  trimmer
 
 	turn sync.Mutex // held while a batch is committed
-	conn *pgx.Conn  // nil: not connected
-	used time.Time  // when it last answered
 
 	queue *gather.Queue[*change]
 }
@@ -98,7 +94,7 @@ func (s *Store) write(ctx context.Context, c *change) error {
 }
 
 func startWriter(connect func(context.Context) (*pgx.Conn, error), cfg Config) *writer {
-	w := &writer{connect: connect, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed, log: cfg.Logger}
+	w := &writer{link: link{connect: connect}, patience: cfg.Patience, audited: cfg.Audit, told: cfg.Committed, log: cfg.Logger}
 	w.queue = gather.Start(pick, w.commitInTurn)
 	return w
 }
@@ -206,26 +202,4 @@ func (w *writer) transaction(batch []*change) error {
 func taken(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == "23505" && refused.ConstraintName == "sessions_pkey"
-}
-
-// ready makes sure of a connection that works. One that has rested is tried out
-// first: with a change under way it would not be known whether that has happened.
-func (w *writer) ready(ctx context.Context) (err error) {
-	if w.conn != nil && time.Since(w.used) > idle && w.conn.Ping(ctx) != nil {
-		w.disconnect()
-	}
-	if w.conn == nil || w.conn.IsClosed() {
-		w.conn, err = w.connect(ctx)
-	}
-	return err
-}
-
-func (w *writer) disconnect() {
-	if w.conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = w.conn.Close(ctx) // there is nothing left on it
-	w.conn = nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,8 +11,9 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 )
 
-// bodyTimeout is how long a request may take to send its body.
-const bodyTimeout = 30 * time.Second
+// requestTimeout is how long a request may take to send its body, and how long its
+// answer may wait for the database in all.
+const requestTimeout = 30 * time.Second
 
 // serving returns everything that the server serves.
 func (a *App) serving() (http.Handler, error) {
@@ -28,17 +30,26 @@ func (a *App) serving() (http.Handler, error) {
 	}), nil
 }
 
-// patient bounds the time in which a body has to arrive. (The server has no
-// ReadTimeout: it would end event streams.)
+// patient bounds the time in which a body has to arrive, and how long an answer may
+// wait for the database. (The server has no timeouts of its own: they would end event
+// streams.)
 func patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
 			// Not every connection can: a test's recorder.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
+		}
+		if !lasting[r.URL.Path] {
+			ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+			defer cancel()
+			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// lasting are the routes whose answers take as long as they take.
+var lasting = map[string]bool{"/api/session/events": true, "/api/export": true}
 
 // live says that the process answers.
 func (a *App) live(w http.ResponseWriter, r *http.Request) { plain(w, http.StatusOK, "ok\n") }

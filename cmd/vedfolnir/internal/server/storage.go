@@ -53,6 +53,9 @@ func (s *storage) discard() error {
 func (s *storage) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
+	if p, ok := s.Store.(interface{ Ping(context.Context) error }); ok { // which waits for nobody's reads
+		return p.Ping(ctx)
+	}
 	_, err := s.SignInEpoch(ctx, "0")
 	return err
 }

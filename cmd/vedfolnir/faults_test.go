@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vedfolnir/session/internal/tcpproxy"
+	"github.com/vedfolnir/session/internal/testservers"
+)
+
+// answers of a server to people who ask again and again.
+type answers struct {
+	mu    sync.Mutex
+	codes map[int]int
+	wrong []string
+	slow  time.Duration // the slowest
+}
+
+func (a *answers) note(w *http.Response, took time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.codes[w.StatusCode]++
+	a.slow = max(a.slow, took)
+	switch {
+	case w.StatusCode == 200:
+	case w.StatusCode != 503 || w.Header.Get("Retry-After") == "" || len(w.Cookies()) > 0:
+		a.wrong = append(a.wrong, fmt.Sprintf("%d with %v", w.StatusCode, w.Header))
+	}
+}
+
+// crowd has so many clients look at their sessions, with the pause that a polite one
+// makes, until stop is called.
+func crowd(t *testing.T, url string, c *http.Client, people int) (a *answers, stop func()) {
+	t.Helper()
+	a = &answers{codes: map[int]int{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	impatient := &http.Client{Jar: c.Jar, Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: people}}
+	for range people {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				began := time.Now()
+				w, err := impatient.Get(url + "/api/session_state")
+				if err != nil {
+					t.Errorf("no answer: %v", err)
+					return
+				}
+				w.Body.Close()
+				a.note(w, time.Since(began))
+				select {
+				case <-ctx.Done():
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		})
+	}
+	return a, func() {
+		cancel()
+		asking.Wait()
+		impatient.CloseIdleConnections()
+	}
+}
+
+func (a *answers) unavailable() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.codes[503]
+}
+
+// Whatever becomes of the way to the database, people are answered: with what is known,
+// or that they are to come back in a second. Nobody is signed out, the process says
+// that it lives and that it is not ready, the database is not stormed, and when the way
+// is free again everything goes on by itself.
+func TestFaultsOnTheWayToTheDatabase(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []struct {
+		name   string
+		begin  func(*tcpproxy.Proxy)
+		people int
+		atMost int64 // connections that are asked for while it lasts
+	}{
+		{"it is cut", (*tcpproxy.Proxy).Cut, 200, 60},
+		{"it is slow", func(p *tcpproxy.Proxy) { p.Delay(5 * time.Second) }, 50, 60},
+		{"it falls silent", (*tcpproxy.Proxy).Swallow, 50, 60},
+		{"every answer breaks off", func(p *tcpproxy.Proxy) { p.ResetAfter(700) }, 50, 120},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			proxy, address := behind(t, testservers.PostgreSQL(t))
+			folder := t.TempDir()
+			flags := []string{"--database=" + address, "--keys=v.keys"}
+			if out, err := command(t, folder, nil, append([]string{"keys", "make"}, flags...)...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			admin := freeAddress(t)
+			p := launch(t, folder, nil, append([]string{"--demo", "--admin-addr=" + admin}, flags...)...)
+			c := p.signIn("alex")
+
+			fault.begin(proxy)
+			before, began := proxy.Accepted(), time.Now()
+			a, stop := crowd(t, p.url, c, fault.people)
+			unready := p.untilReady(503)
+			if said := get(t, c, p.url+"/livez"); !strings.Contains(said, "ok") {
+				t.Errorf("the process itself: %s", said)
+			}
+			for patience := began.Add(30 * time.Second); a.unavailable() == 0; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(patience) {
+					t.Fatal("nobody is told that the database is away")
+				}
+			}
+			if said := get(t, http.DefaultClient, "http://"+admin+"/metrics"); !strings.Contains(said, "vedfolnir_store_failures_total") {
+				t.Errorf("no metrics: %s", said)
+			}
+			time.Sleep(max(0, 6*time.Second-time.Since(began))) // for a storm to show: the processes' clocks are real
+			asked := proxy.Accepted() - before
+			proxy.Heal()
+			back := p.untilReady(200)
+			stop()
+			t.Logf("answers %v, the slowest after %v; %d connections; not ready after %v, ready again after %v", a.codes, a.slow, asked, unready, back)
+			if len(a.wrong) > 0 {
+				t.Errorf("%d wrong answers, the first: %s", len(a.wrong), a.wrong[0])
+			}
+			if a.codes[503] == 0 || asked > fault.atMost || a.slow > 12*time.Second || back > 6*time.Second {
+				t.Errorf("%v, %d connections, the slowest after %v, back after %v", a.codes, asked, a.slow, back)
+			}
+			if status, body := p.state(c); status != 200 {
+				t.Errorf("in the end: %d %s", status, body)
+			}
+			p.end(syscall.SIGTERM)
+		})
+	}
+}
+
+// untilReady waits until /readyz says so, and returns how long that took.
+func (p *process) untilReady(want int) time.Duration {
+	p.t.Helper()
+	began := time.Now()
+	for status := 0; status != want; time.Sleep(20 * time.Millisecond) {
+		w, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		w.Body.Close()
+		if status = w.StatusCode; time.Since(began) > 20*time.Second {
+			p.t.Fatalf("/readyz says %d, want %d", status, want)
+		}
+	}
+	return time.Since(began)
+}

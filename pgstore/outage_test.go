@@ -1,0 +1,189 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/internal/tcpproxy"
+	"github.com/vedfolnir/session/internal/testservers"
+	"github.com/vedfolnir/session/pgstore"
+)
+
+// proxied opens a store on a new database behind a network that fails.
+func proxied(t *testing.T, cfg pgstore.Config) (*tcpproxy.Proxy, *pgstore.Store) {
+	t.Helper()
+	u, err := url.Parse(testservers.PostgreSQL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	p := tcpproxy.Start(t, net.JoinHostPort(q.Get("host"), q.Get("port")))
+	host, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Set("host", host)
+	q.Set("port", port)
+	u.RawQuery = q.Encode()
+	return p, open(t, u.String(), cfg)
+}
+
+// crowd has so many ask again and again, reading and writing, until stop is called,
+// which returns how often they were answered by an error, and how long the longest
+// answer took.
+func crowd(t *testing.T, s *pgstore.Store, id session.ID, people int) (stop func() (failed int64, longest time.Duration)) {
+	var failures, longest atomic.Int64
+	ended := make(chan struct{})
+	var asking sync.WaitGroup
+	for i := range people {
+		asking.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				began := time.Now()
+				var err error
+				if i%4 == 0 {
+					_, err = s.RaiseRev(t.Context(), "alex")
+				} else {
+					_, err = s.Get(t.Context(), id)
+				}
+				if took := int64(time.Since(began)); took > longest.Load() {
+					longest.Store(took)
+				}
+				if errors.Is(err, session.ErrNotFound) {
+					t.Error("a server that is away knows no session")
+				}
+				if err != nil {
+					failures.Add(1)
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+	}
+	return func() (int64, time.Duration) {
+		close(ended)
+		asking.Wait()
+		return failures.Load(), time.Duration(longest.Load())
+	}
+}
+
+// While the server is away it is asked for by one connection at a time, at a pace,
+// however many want something of it; they are all told at once. When it is back the
+// next probe finds it.
+func TestAServerThatIsAwayIsNotStormed(t *testing.T) {
+	t.Parallel()
+	p, s := proxied(t, pgstore.Config{})
+	id := signIn(t, s, "alex").ID
+	stop := crowd(t, s, id, 200)
+	time.Sleep(50 * time.Millisecond) // so that they are in the middle of it: the network is real
+	p.Cut()
+	before := p.Accepted()
+	time.Sleep(2 * time.Second)
+	asked := p.Accepted() - before
+	p.Heal()
+	failed, longest := stop()
+	t.Logf("%d connections were asked for in 2 s, while %d calls failed, the slowest after %v", asked, failed, longest)
+	if failed < 1000 || asked == 0 || asked > 20 || longest > time.Second {
+		t.Errorf("%d calls failed, the slowest took %v, with %d connections", failed, longest, asked)
+	}
+	back := time.Now()
+	for {
+		_, read := s.Get(t.Context(), id)
+		_, written := s.RaiseRev(t.Context(), "alex")
+		if read == nil && written == nil {
+			break
+		}
+		if time.Since(back) > 5*time.Second {
+			t.Fatalf("not back: %v, %v", read, written)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Logf("it is back after %v", time.Since(back))
+	if took := time.Since(back); took > 1500*time.Millisecond {
+		t.Errorf("it is back after %v", took)
+	}
+}
+
+// A network that swallows everything is found out within seconds; from then on nobody
+// waits, and when it is whole again it goes on.
+func TestASilentServerKeepsNobodyWaitingForLong(t *testing.T) {
+	t.Parallel()
+	p, s := proxied(t, pgstore.Config{Patience: time.Second})
+	id := signIn(t, s, "alex").ID
+	p.Swallow()
+	for patience := time.Now().Add(30 * time.Second); ; {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err := s.Get(ctx, id)
+		cancel()
+		if err == nil {
+			t.Fatal("answered by nobody")
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Fatalf("a read takes %v", took)
+		} else if took < 50*time.Millisecond && strings.Contains(err.Error(), "is away") {
+			break
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("nobody finds out: %v", err)
+		}
+	}
+	p.Heal()
+	for patience := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := s.Get(t.Context(), id); err == nil {
+			return
+		} else if time.Now().After(patience) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// When all connections are busy, reads wait within a bound; the feed is read, and the
+// lease renewed by it, all the same, and so is the question whether the server lives.
+func TestReadsWaitForAConnectionWithinABound(t *testing.T) {
+	t.Parallel()
+	_, s := proxied(t, pgstore.Config{Patience: 500 * time.Millisecond})
+	id := signIn(t, s, "alex").ID
+	var held []interface{ Rollback() error }
+	for range s.PoolStatus().PoolSize {
+		tx, err := s.DB().BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, tx)
+	}
+	stop := crowd(t, s, id, 500)
+	time.Sleep(time.Second)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Changes(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if tx, err := s.DB().BeginTx(t.Context(), nil); err == nil {
+		t.Error("somebody has a connection that there is not", tx.Rollback())
+	}
+	for _, tx := range held {
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+	failed, longest := stop()
+	if failed < 300 || longest > 3*time.Second {
+		t.Errorf("%d failed, the slowest after %v", failed, longest)
+	}
+	if _, err := s.Get(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}
