@@ -54,6 +54,8 @@ type Serve struct {
 
 	Origin string `placeholder:"https://NAME" help:"Where people use this server, as their browsers show it: https://accounts.example.org. Passkeys are bound to that name for ever: choose it well. Without it they work only at http://localhost."`
 
+	OpenID ServeOpenID `embed:"" prefix:"openid-"`
+
 	AttemptsPerAccount int `default:"10" placeholder:"COUNT" help:"How many wrong passwords an hour are answered for one name, and on each device that its owner has signed in with before; then it is too many attempts. Default: ${default}."`
 	AttemptsPerAddress int `default:"100" placeholder:"COUNT" help:"The same for one address (or IPv6 network of 64 bits) and all names, except for the owners of known devices. Default: ${default}."`
 
@@ -82,6 +84,7 @@ type Settings struct {
 	Proxies []netip.Prefix
 	// Origin is where people use the server, scheme and host; empty: it was not said.
 	Origin string
+	OpenID OpenID
 	// Plain: people reach the server without TLS.
 	Plain bool
 	// Danger: plain HTTP was asked for by its name.
@@ -133,6 +136,7 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out.Proxies = proxies(c.list("trusted_proxy"), &m)
 	out.TLS = certificate(c.text("tls_cert"), c.text("tls_key"), &m)
 	out.Origin = origin(c.text("origin"), &m)
+	out.OpenID = provider(c, out.Origin, &m)
 	out.Plain = out.TLS == nil && len(out.Proxies) == 0
 	out.KeyFile, out.Keys = keys(c.text("keys"), out.Database, &m)
 	if err := out.LogLevel.UnmarshalText([]byte(c["log_level"].Text)); err != nil {

@@ -253,6 +253,15 @@ func CheckURL(address string) error {
 	return fmt.Errorf("%q is without TLS: give https://HOST (http only on this machine)", address)
 }
 
+// Host of an address, for people to know it by.
+func Host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 func plain(address string) bool {
 	u, err := url.Parse(address)
 	return err != nil || u.Scheme != "https"
