@@ -16,6 +16,10 @@ import (
 // names one of several: "operator:kim".
 const Operator = "operator"
 
+// Provider is who ended a session because its person has signed out at the identity
+// provider through which they had signed in.
+const Provider = "provider"
+
 // Digest is a SHA-256.
 type Digest [sha256.Size]byte
 
@@ -112,7 +116,7 @@ const person = "person"
 
 // openBy is what may stay of who did it.
 func (l Line) openBy() string {
-	if l.By == "" || l.By == session.System || l.By == Operator || strings.HasPrefix(l.By, Operator+":") {
+	if l.By == "" || l.By == session.System || l.By == Operator || l.By == Provider || strings.HasPrefix(l.By, Operator+":") {
 		return l.By
 	}
 	return person

@@ -54,6 +54,8 @@ type App struct {
 	courier  *webhook.Courier
 	sender   *webhook.Sender // of the courier; both nil: there is no webhook
 
+	provider *provider // nil: people sign in here only
+
 	exporting chan struct{} // holds one at a time
 }
 
@@ -96,6 +98,9 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	a.limits = limits{
 		cmp.Or(s.AttemptsPerAccount, config.DefaultAttemptsPerAccount), cmp.Or(s.AttemptsPerAddress, config.DefaultAttemptsPerAddress),
 		a.manager.DeriveKeys("attempts")[0],
+	}
+	if a.provider, err = newProvider(s.OpenID, a.manager); err != nil {
+		return nil, err
 	}
 	if audited {
 		a.sealer = a.newSealer(s)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"path"
 	"slices"
@@ -20,25 +21,21 @@ var notices = map[string]string{
 	"ended":    "That session has ended. Whoever holds it has to sign in again.",
 	"others":   "All your other sessions have ended.",
 
+	"linked":   "It is linked: you can sign in there from now on.",
+	"unlinked": "The link is removed, and all your other sessions have ended.",
+
 	"password":      "Your password is changed, and all your other sessions have ended.",
 	"password-only": "Your password is changed, but not all of your other sessions could be ended. Please end them below.",
 }
 
 // signIn shows the form, to people who are not signed in already.
 func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
-	next := sessionhttp.SafeNext(r.FormValue("next"))
-	if next == "" {
-		next = "/"
-	}
 	problem := sessionhttp.LoginProblem(r.Context())
 	if problem == nil && session.FromContext(r.Context()).SignedIn() {
-		seeOther(w, next)
+		seeOther(w, cmp.Or(sessionhttp.SafeNext(r.FormValue("next")), "/"))
 		return
 	}
-	page := ui.SignIn{Frame: ui.Frame{CSRF: a.sessions.CSRFToken(w, r)}, Next: next}
-	if a.demo {
-		page.People = demoPeople
-	}
+	page := ui.SignIn{}
 	status := http.StatusOK
 	if why := a.sessions.WhySignedOut(r); why != nil && problem == nil {
 		page.Notice = why.Message
@@ -47,6 +44,20 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		status = problem.Status
 		page.Mistake, page.Username = problem.Message, r.PostFormValue("username")
 		page.Remember = slices.Contains(r.PostForm["remember"], "1")
+	}
+	a.signInPage(w, r, status, page)
+}
+
+// signInPage fills in what is on every one.
+func (a *App) signInPage(w http.ResponseWriter, r *http.Request, status int, page ui.SignIn) {
+	w.Header().Set("Cache-Control", "no-store")
+	page.Frame = ui.Frame{CSRF: a.sessions.CSRFToken(w, r)}
+	page.Next = cmp.Or(sessionhttp.SafeNext(r.FormValue("next")), "/")
+	if a.demo {
+		page.People = demoPeople
+	}
+	if a.provider != nil {
+		page.Provider = ui.Provider{Name: a.provider.Name, Away: page.Mistake == "" && a.provider.Unwell() != nil}
 	}
 	a.sent(r, a.pages.SignIn(w, status, page))
 }
@@ -96,6 +107,10 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,
 			Remembered: s.Persistent, Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
 		})
+	}
+	if page.Links, err = a.links(r.Context(), c.Session.UserID); err != nil {
+		a.sessions.Error(w, r, err)
+		return
 	}
 	a.sent(r, a.pages.Home(w, page))
 }

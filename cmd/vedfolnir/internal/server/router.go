@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/sessionhttp"
 )
 
@@ -17,6 +18,9 @@ const (
 	visitor                  // signed in or not
 	person                   // who is signed in
 	administrator            // who is one just now
+	// machine is another server, which comes with no cookie and from no page, and signs
+	// what it sends: the route itself checks that, and nothing else does.
+	machine
 )
 
 // route is one thing that the server serves beside the session handler's own.
@@ -50,6 +54,14 @@ func (a *App) table() []route {
 	for _, path := range a.pages.Assets().Paths() {
 		routes = append(routes, route{"GET", path, everybody, a.pages.Assets().ServeHTTP})
 	}
+	if a.provider != nil {
+		routes = append(routes,
+			route{"POST", "/openid/sign-in", visitor, a.signInThere},
+			route{"POST", "/openid/link", person, a.linkThere},
+			route{"POST", "/openid/unlink", person, a.unlink},
+			route{"GET", config.OpenIDCallbackPath, visitor, a.back}, // and makes a session: see there
+			route{"POST", config.OpenIDLogoutPath, machine, a.signedOutThere})
+	}
 	if a.first != nil {
 		routes = append(routes,
 			route{"GET", firstStartPath, visitor, a.showFirstStart},
@@ -58,10 +70,10 @@ func (a *App) table() []route {
 	return routes
 }
 
-// router serves the routes of a table: those for everybody by their path, and all
-// others behind the session handler.
+// router serves the routes of a table: those for everybody and for machines by their
+// path, and all others behind the session handler.
 type router struct {
-	fixed map[string]http.HandlerFunc
+	fixed map[string]route
 	pages *http.ServeMux
 }
 
@@ -69,7 +81,7 @@ type router struct {
 // what comes from another origin, and here the token is demanded of all that is
 // not a GET. A route that would be without them is an error.
 func (a *App) newRouter(routes []route) (router, error) {
-	r := router{map[string]http.HandlerFunc{}, http.NewServeMux()}
+	r := router{map[string]route{}, http.NewServeMux()}
 	own := a.sessions.Routes()
 	for _, route := range routes {
 		name := route.method + " " + route.pattern
@@ -80,7 +92,7 @@ func (a *App) newRouter(routes []route) (router, error) {
 			return r, fmt.Errorf("server: route %q: declare GET for what shows, and POST, PUT, PATCH or DELETE for what changes something", name)
 		case slices.ContainsFunc(own, taken):
 			return r, fmt.Errorf("server: route %q is the session handler's own", name)
-		case route.who != everybody:
+		case route.who != everybody && route.who != machine:
 			h := http.Handler(route.serve)
 			if route.who == administrator {
 				h = a.requireAdmin(h)
@@ -92,10 +104,18 @@ func (a *App) newRouter(routes []route) (router, error) {
 				h = a.sessions.RequireToken(h)
 			}
 			r.pages.Handle(name, h)
-		case changes || strings.ContainsAny(route.pattern, "{}") || r.fixed[route.pattern] != nil:
-			return r, fmt.Errorf("server: route %q is for everybody: it has to be a GET of a path of its own, for nobody's origin or token is looked at", name)
+		case strings.ContainsAny(route.pattern, "{}") || r.fixed[route.pattern].serve != nil:
+			return r, fmt.Errorf("server: route %q is behind no session: it has to have a path of its own", name)
+		case changes && route.who == everybody:
+			return r, fmt.Errorf("server: route %q is for everybody: it has to be a GET, for nobody's origin or token is looked at", name)
+		case route.who == machine:
+			if route.method != http.MethodPost {
+				return r, fmt.Errorf("server: route %q is for machines: it has to be a POST", name)
+			}
+			route.serve = fromMachine(route.serve)
+			r.fixed[route.pattern] = route
 		default:
-			r.fixed[route.pattern] = route.serve
+			r.fixed[route.pattern] = route
 		}
 	}
 	r.pages.HandleFunc("/", a.nothingHere)
@@ -113,20 +133,37 @@ func (a *App) requireAdmin(next http.Handler) http.Handler {
 	})
 }
 
+// maxMachine is how much a machine may send, in bytes.
+const maxMachine = 64 << 10
+
+// fromMachine has a route see of a machine what it sends, and nothing that a browser
+// could have added: a cookie opens nothing here.
+func fromMachine(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Cookie")
+		r.Body = http.MaxBytesReader(w, r.Body, maxMachine)
+		w.Header().Set("Cache-Control", "no-store")
+		next(w, r)
+	}
+}
+
 // handler returns what serves the routes. It is no ServeMux at the outside, which
 // would redirect unclean paths of the API.
 func (r router) handler(sessions *sessionhttp.Handler) http.Handler {
 	pages := sessions.Wrap(r.pages)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		fixed := r.fixed[req.URL.Path]
+		fixed, there := r.fixed[req.URL.Path]
 		switch {
-		case fixed == nil:
+		case !there:
 			pages.ServeHTTP(w, req)
-		case req.Method != http.MethodGet && req.Method != http.MethodHead:
+		case req.Method == fixed.method, req.Method == http.MethodHead && fixed.method == http.MethodGet:
+			fixed.serve(w, req)
+		case fixed.method == http.MethodGet:
 			w.Header().Set("Allow", "GET, HEAD")
 			plain(w, http.StatusMethodNotAllowed, "this can only be looked at\n")
 		default:
-			fixed(w, req)
+			w.Header().Set("Allow", fixed.method)
+			plain(w, http.StatusMethodNotAllowed, "this is for machines\n")
 		}
 	})
 }

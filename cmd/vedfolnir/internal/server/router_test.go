@@ -84,6 +84,9 @@ func (w *walk) change() url.Values {
 // every route, the session handler's own too.
 func (w *walk) every() (all []sessionhttp.Route) {
 	for _, r := range w.table() {
+		if r.who == machine { // no browser asks for it: TestTheSignOutEndpoint
+			continue
+		}
 		all = append(all, sessionhttp.Route{Method: r.method, Path: r.pattern, Changes: r.method != "GET", Public: r.who <= visitor})
 	}
 	return append(all, w.sessions.Routes()...)
@@ -101,6 +104,8 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 		body = `{"username":"sam","password":"` + directory.DemoPassword + `"}`
 	case path == "/password" && method == "POST" && w.demo:
 		body, kind = w.change().Encode(), "application/x-www-form-urlencoded"
+	case path == "/openid/unlink" && method == "POST":
+		body, kind = url.Values{"issuer": {alexThere.Issuer}, "subject": {alexThere.Subject}}.Encode(), "application/x-www-form-urlencoded"
 	case path == "/switch" && method == "POST" && w.demo:
 		body, kind = "to="+w.other(t), "application/x-www-form-urlencoded"
 	}
@@ -131,6 +136,9 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 	}
 	return rw
 }
+
+// alexThere is who alex is at a provider.
+var alexThere = directory.Subject{Issuer: "https://id.example.org", Subject: "alex"}
 
 // alex is the person of the walk.
 func (w *walk) alex(t *testing.T) session.UserID {
@@ -197,6 +205,10 @@ func (w *walk) path(t *testing.T, pattern string) string {
 	switch pattern {
 	case "/{$}":
 		return "/"
+	case "/openid/unlink":
+		if err := w.people.Link(t.Context(), w.alex(t), alexThere, time.Now()); err != nil {
+			t.Fatal(err)
+		}
 	case "/api/switch_platform/{id}":
 		return "/api/switch_platform/" + w.other(t)
 	case "/api/sessions/{handle}", "/sessions/{id}/end":
@@ -278,7 +290,8 @@ var forgeries = []struct {
 // changed by what only shows; and × every forgery, for what changes something.
 func TestEveryRouteOfTheProgram(t *testing.T) {
 	first, _ := firstServer(t)
-	for name, s := range map[string]*site{"with people": demo(t), "without people": first} {
+	provided, _ := withProvider(t, nil)
+	for name, s := range map[string]*site{"with people": demo(t), "without people": first, "beside a provider": provided} {
 		t.Run(name, func(t *testing.T) {
 			w := &walk{site: s, served: s.handler}
 			peopled := s.demo

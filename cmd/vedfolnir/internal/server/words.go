@@ -53,6 +53,10 @@ func (a *App) welcome(out io.Writer, address string) {
 // warnOfSetUp says what of the settings keeps people from signing in, or puts them
 // in danger, and the way out. What could never work is no setting.
 func warnOfSetUp(s config.Settings, log *slog.Logger) {
+	if s.OpenID.On() {
+		log.Info("people can sign in through an OpenID provider, which has to know these two addresses", "issuer", s.OpenID.Client.Issuer,
+			"redirect_uri", s.OpenID.Client.RedirectURI, "backchannel_logout_uri", s.OpenID.LogoutURI())
+	}
 	if s.Demo {
 		return
 	}

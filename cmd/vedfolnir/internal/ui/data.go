@@ -17,6 +17,32 @@ type SignIn struct {
 	Mistake  string // why the last attempt failed
 	Notice   string // why they are here
 	People   []DemoPerson
+	Provider Provider
+}
+
+// Provider is where people may sign in instead of here. The zero one is none.
+type Provider struct {
+	Name string
+	Away bool // it did not answer a moment ago
+}
+
+// Leaving is the page on the way to a provider.
+type Leaving struct {
+	Frame
+	To, Address string
+}
+
+// Links are who the person is at providers.
+type Links struct {
+	Provider string // where one can be linked; empty: nowhere
+	Linkable bool   // none is linked there yet
+	Links    []Link
+}
+
+// Link is one of them.
+type Link struct {
+	Issuer, Subject, Name string
+	Made, Used            Moment // Used is zero if it never was
 }
 
 // DemoPerson can be signed in as with one click.
@@ -78,6 +104,7 @@ type Home struct {
 	Platforms []Platform
 	Session   Session
 	Devices   []Device
+	Links     Links
 }
 
 // Platform is one that the person may act as.
@@ -139,12 +166,16 @@ func host(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url,
 type Problem struct {
 	Frame
 	Status    int
+	Heading   string // in a few words what happened; empty: those that go with the status
 	Words     string // for a person; empty: those that go with the status
 	RequestID string // empty: nothing was logged
 }
 
-// Title says in a few words what the status means.
+// Title says in a few words what happened, or what the status means.
 func (p Problem) Title() string {
+	if p.Heading != "" {
+		return p.Heading
+	}
 	switch p.Status {
 	case http.StatusNotFound:
 		return "There is nothing here"

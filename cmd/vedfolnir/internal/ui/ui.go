@@ -76,6 +76,11 @@ func (p *Pages) SignIn(w http.ResponseWriter, status int, data SignIn) error {
 	return p.write(w, status, "signin", data)
 }
 
+// Leaving writes the page on the way to a provider.
+func (p *Pages) Leaving(w http.ResponseWriter, data Leaving) error {
+	return p.write(w, http.StatusOK, "leaving", data)
+}
+
 // FirstStart writes the page on which the first person is made.
 func (p *Pages) FirstStart(w http.ResponseWriter, status int, data FirstStart) error {
 	return p.write(w, status, "firststart", data)

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
+)
+
+// provider is where people may sign in instead of here.
+type provider struct {
+	*openid.Provider
+	config.OpenID
+	seals seals // of trips
+}
+
+func newProvider(c config.OpenID, m *session.Manager) (*provider, error) {
+	if !c.On() {
+		return nil, nil
+	}
+	c.Client.Now = m.Now
+	seals, err := newSeals(m.DeriveKeys("openid"))
+	return &provider{openid.New(c.Client), c, seals}, err
+}
+
+// trip is what a browser carries, sealed, while its person is at the provider. Nobody
+// else has it: so the answer that it belongs to makes a session in the browser in
+// which a person asked for one, and nowhere else.
+type trip struct {
+	openid.Flow
+	Next string     `json:"x,omitempty"` // a path of this server to go on to
+	Link session.ID `json:"l,omitzero"`  // the session that asked to be linked; zero: it is to sign in
+}
+
+const tripCookie = "-openid"
+
+// signInThere sends a person to the provider. It is the answer to a form with its
+// token, so that no other site can have it begin.
+func (a *App) signInThere(w http.ResponseWriter, r *http.Request) {
+	a.sendThere(w, r, trip{Next: sessionhttp.SafeNext(r.PostFormValue("next"))}, func(reason string) {
+		a.signInPage(w, r, http.StatusServiceUnavailable, ui.SignIn{Mistake: reason})
+	})
+}
+
+// linkThere sends somebody who is signed in to the provider, to link who they are there.
+func (a *App) linkThere(w http.ResponseWriter, r *http.Request) {
+	a.sendThere(w, r, trip{Link: session.FromContext(r.Context()).Session.ID}, func(reason string) {
+		a.problem(w, r, ui.Problem{Status: http.StatusServiceUnavailable, Words: reason})
+	})
+}
+
+func (a *App) sendThere(w http.ResponseWriter, r *http.Request, t trip, away func(reason string)) {
+	address, flow, err := a.provider.Begin(r.Context())
+	if err != nil {
+		a.log.WarnContext(r.Context(), "nobody can sign in through the OpenID provider", "issuer", a.provider.Client.Issuer, "error", err)
+		w.Header().Set("Retry-After", "5")
+		away(a.provider.Name + " does not answer just now. Try again in a moment.")
+		return
+	}
+	t.Flow = flow
+	sealed, err := a.provider.seals.seal(t)
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	c := a.sessions.NewCookie(r, tripCookie)
+	c.Value, c.MaxAge = sealed, int(openid.FlowTime/time.Second)
+	http.SetCookie(w, c)
+	// By a page and not by a redirect: form-action would have to allow whatever address
+	// the provider itself sends people on to.
+	h := w.Header()
+	h.Set("Refresh", "0;url="+address)
+	h.Set("Cache-Control", "no-store")
+	a.sent(r, a.pages.Leaving(w, ui.Leaving{Frame: a.frame(w, r), To: a.provider.Name, Address: address}))
+}
+
+// back takes people in whom the provider has sent back. It is a GET that makes a
+// session, which only who holds the sealed trip can cause, once, by opening a page.
+func (a *App) back(w http.ResponseWriter, r *http.Request) {
+	t, err := a.tripOf(w, r)
+	if err == nil {
+		err = a.provider.Answers(t.Flow, r.URL.Query())
+	}
+	now := a.manager.Now()
+	if err == nil {
+		err = a.spendTrip(r.Context(), t, now)
+	}
+	if err != nil {
+		a.notTakenIn(w, r, err)
+		return
+	}
+	var id openid.Identity
+	err = a.prove(r.Context(), a.addressBucket(r.Context()), func() (err error) {
+		id, err = a.provider.Finish(r.Context(), t.Flow, r.URL.Query())
+		if errors.Is(err, openid.ErrCode) || errors.Is(err, openid.ErrUntrue) { // somebody may be guessing
+			err = fmt.Errorf("%w: %w", sessionhttp.ErrBadCredentials, err)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		a.notTakenIn(w, r, err)
+	case !t.Link.IsZero():
+		a.link(w, r, t, id)
+	default:
+		a.takeIn(w, r, t, id, now)
+	}
+}
+
+// tripOf opens the cookie, which is gone then. What is no navigation of a person is
+// none of its business.
+func (a *App) tripOf(w http.ResponseWriter, r *http.Request) (t trip, err error) {
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	if r.Method != http.MethodGet || r.Header.Get("Sec-Purpose") != "" || mode != "" && mode != "navigate" || dest != "" && dest != "document" {
+		return t, fmt.Errorf("%w: no page was opened", openid.ErrNotBegun)
+	}
+	value := a.sessions.CookieValue(r, tripCookie)
+	if value == "" {
+		return t, fmt.Errorf("%w: the browser holds nothing of it", openid.ErrNotBegun)
+	}
+	c := a.sessions.NewCookie(r, tripCookie)
+	c.MaxAge = -1
+	http.SetCookie(w, c)
+	if err := a.provider.seals.open(value, &t); err != nil {
+		return t, fmt.Errorf("%w: %w", openid.ErrNotBegun, err)
+	}
+	return t, nil
+}
+
+// spendTrip sees to it that a copy of the cookie is good for nothing.
+func (a *App) spendTrip(ctx context.Context, t trip, now time.Time) error {
+	err := a.people.Spend(ctx, now, t.Begun.Add(2*openid.FlowTime), "openid trip", t.State)
+	if errors.Is(err, directory.ErrSpent) {
+		return fmt.Errorf("%w: %w", openid.ErrNotBegun, err)
+	}
+	return unavailable(err)
+}
+
+var (
+	errNobody    = errors.New("nobody is linked to who that is at the provider")
+	errNewcomer  = errors.New("a person cannot be made of what the provider tells")
+	errOverThere = errors.New("the session at the provider is over")
+	errLinker    = errors.New("whoever asked for the link is not signed in any more")
+)
+
+// takeIn signs the person in. since is when the answer came, from which on they must
+// not have signed out there.
+func (a *App) takeIn(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity, since time.Time) {
+	err := a.signInAs(w, r, id, since)
+	if err != nil {
+		w.Header().Del("Set-Cookie") // of a session that is over, if there is one
+		a.notTakenIn(w, r, err)
+		return
+	}
+	seeOther(w, cmp.Or(t.Next, "/"))
+}
+
+func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identity, since time.Time) error {
+	ctx := r.Context()
+	if !id.Until.IsZero() && !id.Until.After(since) {
+		return errOverThere
+	}
+	user, err := a.personOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}}
+	if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, user); err != nil {
+		return err
+	}
+	c, err := a.sessions.SignInWith(w, r, req)
+	if err != nil {
+		return err
+	}
+	over, err := a.people.Began(ctx, directory.ProviderSession{
+		Subject: directory.Subject{Issuer: id.Issuer, Subject: id.Subject}, SessionID: id.SessionID,
+		Session: c.Session.ID, User: user, Until: c.Deadlines().Absolute,
+	}, since, a.manager.Now())
+	if err == nil && !over {
+		return nil
+	}
+	// Nobody holds its token yet.
+	err = errors.Join(unavailable(err), a.endFor(ctx, c.Session.ID))
+	if over && err == nil {
+		return errOverThere
+	}
+	return err
+}
+
+// notTakenIn is the page of whoever is not signed in. What went wrong is in the log,
+// under the id that the page shows.
+func (a *App) notTakenIn(w http.ResponseWriter, r *http.Request, err error) {
+	name := a.provider.Name
+	var refused *openid.RefusedError
+	p := ui.Problem{Heading: name + " could not sign you in"}
+	switch {
+	case errors.As(err, &refused) && refused.Denied():
+		p.Status, p.Heading = http.StatusForbidden, "You are not signed in"
+		p.Words = "You, or " + name + ", said no. Nothing was changed here; you can try again, or sign in otherwise."
+	case errors.As(err, &refused):
+		p.Status, p.Words = http.StatusForbidden, name+" did not want to. Trying again may help."
+	case errors.Is(err, openid.ErrNotBegun):
+		p.Status, p.Words = http.StatusBadRequest, "This sign-in was not begun in this browser, was done already, or took longer than ten minutes. Please begin again."
+	case errors.Is(err, sessionhttp.ErrBadCredentials):
+		p.Status, p.Words = http.StatusUnauthorized, "What "+name+" answered does not fit what it was asked, so it was not believed. Please begin again."
+		a.refused(r, sessionhttp.ProblemOf(sessionhttp.ErrBadCredentials))
+	case errors.Is(err, openid.ErrUnreachable):
+		p.Status, p.Words = http.StatusServiceUnavailable, name+" does not answer just now, so who you are could not be found out. Please try again in a moment."
+		w.Header().Set("Retry-After", "5")
+	case errors.Is(err, errNobody):
+		p.Status, p.Heading = http.StatusForbidden, "Who are you here?"
+		p.Words = name + " knows you, and no account here is linked to that. Sign in as you are used to, and link it on your start page."
+	case errors.Is(err, errNewcomer):
+		p.Status, p.Heading = http.StatusForbidden, "No account could be made for you"
+		p.Words = "What " + name + " tells of you is not enough, or somebody here has that name or address already. If that is you, sign in as you are used to, and link it on your start page."
+	case errors.Is(err, errOverThere):
+		p.Status, p.Words = http.StatusForbidden, "Your session at "+name+" is over. Please begin again."
+	case errors.Is(err, errLinker):
+		p.Status, p.Words = http.StatusForbidden, "You have signed out, or signed in anew, since you asked for the link. Nothing was linked; please begin again."
+	case errors.Is(err, directory.ErrLinked):
+		p.Status, p.Heading = http.StatusConflict, "That is linked already"
+		p.Words = "Who you are at " + name + " is linked to another account here, or this one to somebody else there. Remove that link first."
+	case errors.Is(err, session.ErrUnknownUser):
+		p.Status, p.Words = http.StatusForbidden, "Your account here can no longer be used."
+	default:
+		a.sessions.Error(w, r, err)
+		return
+	}
+	p.RequestID = w.Header().Get("X-Request-Id")
+	a.log.WarnContext(r.Context(), "a sign-in through the OpenID provider ended here", "request_id", p.RequestID, "status", p.Status, "error", err)
+	a.problem(w, r, p)
+}
+
+// host is what people know an issuer by.
+func (p *provider) host(issuer string) string {
+	if p != nil && issuer == p.Client.Issuer {
+		return p.Name
+	}
+	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return issuer
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
+)
+
+// personOf returns who that is here: by issuer and subject, which are theirs for ever.
+// Their e-mail address decides only the first time, only if the operator has said that
+// it may, and only if the provider says that it is theirs.
+func (a *App) personOf(ctx context.Context, id openid.Identity) (session.UserID, error) {
+	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	user, err := a.people.Linked(ctx, there)
+	if errors.Is(err, session.ErrUnknownUser) && a.provider.MatchEmail && id.EmailVerified && strings.Contains(id.Email, "@") {
+		user, err = a.matched(ctx, id, there)
+	}
+	if errors.Is(err, session.ErrUnknownUser) {
+		if !a.provider.Create {
+			return "", errNobody
+		}
+		user, err = a.newcomer(ctx, id, there)
+	}
+	if err != nil {
+		return "", err
+	}
+	return user, unavailable(a.people.LinkUsed(ctx, there, a.manager.Now()))
+}
+
+// matched links the person with that address.
+func (a *App) matched(ctx context.Context, id openid.Identity, there directory.Subject) (session.UserID, error) {
+	account, err := a.people.Find(ctx, id.Email)
+	switch {
+	case err != nil:
+		return "", unavailable(err)
+	case account.ID == "0":
+		return "", session.ErrUnknownUser
+	}
+	if err := a.linked(ctx, account.ID, there); err != nil {
+		return "", err
+	}
+	return account.ID, nil
+}
+
+// linked links, and tells the person.
+func (a *App) linked(ctx context.Context, user session.UserID, there directory.Subject) error {
+	err := a.people.As(user).Link(ctx, user, there, a.manager.Now())
+	if errors.Is(err, directory.ErrLinked) || errors.Is(err, session.ErrUnknownUser) {
+		return err
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	a.tell(ctx, user, notice.Notice{Kind: notice.AccountLinked, Detail: a.provider.Name})
+	return nil
+}
+
+var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// newcomer makes a person of what the provider tells. A name that is taken gets an
+// ending; an address that is taken is somebody's, who may be another.
+func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.Subject) (session.UserID, error) {
+	if id.EmailDoubtful {
+		return "", fmt.Errorf("%w: it has not verified their address", errNewcomer)
+	}
+	name := id.Name
+	if name == "" {
+		name = id.Email
+	}
+	name, _, _ = strings.Cut(name, "@")
+	name = strings.Trim(noName.ReplaceAllString(name, "-"), "._-")
+	n := directory.Newcomer{
+		Username: name[:min(len(name), 57)], Email: id.Email,
+		Link: directory.Link{Subject: there, LinkedAt: a.manager.Now()},
+	}
+	if err := n.Check(); err != nil {
+		return "", fmt.Errorf("%w: %w", errNewcomer, err)
+	}
+	user, err := a.people.Add(ctx, n)
+	if errors.Is(err, directory.ErrTaken) {
+		n.Username += "-" + strings.ToLower(rand.Text()[:6])
+		user, err = a.people.Add(ctx, n)
+	}
+	if err == nil {
+		return user, nil
+	}
+	if user, err := a.people.Linked(ctx, there); err == nil {
+		return user, nil // made meanwhile, by another answer of the provider
+	}
+	if errors.Is(err, directory.ErrTaken) {
+		return "", fmt.Errorf("%w: %w", errNewcomer, err)
+	}
+	return "", unavailable(err)
+}
+
+// link is what somebody who is signed in went to the provider for.
+func (a *App) link(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity) {
+	s := session.FromContext(r.Context())
+	if !s.SignedIn() || s.Session.ID != t.Link {
+		a.notTakenIn(w, r, errLinker)
+		return
+	}
+	if err := a.linked(r.Context(), s.Session.UserID, directory.Subject{Issuer: id.Issuer, Subject: id.Subject}); err != nil {
+		a.notTakenIn(w, r, err)
+		return
+	}
+	seeOther(w, "/?done=linked")
+}
+
+// unlink takes one away. Whoever came in by it is out.
+func (a *App) unlink(w http.ResponseWriter, r *http.Request) {
+	ctx, s := r.Context(), session.FromContext(r.Context()).Session
+	there := directory.Subject{Issuer: r.PostFormValue("issuer"), Subject: r.PostFormValue("subject")}
+	err := a.people.As(s.UserID).Unlink(ctx, s.UserID, there)
+	switch {
+	case errors.Is(err, directory.ErrLastWayIn):
+		a.problem(w, r, ui.Problem{
+			Status: http.StatusConflict, Heading: "This is your only way in",
+			Words: "Without it you could not sign in any more. Add a passkey or a password first.",
+		})
+		return
+	case errors.Is(err, directory.ErrNoLink):
+		a.sessions.Error(w, r, sessionhttp.ErrForbidden)
+		return
+	case err != nil:
+		a.sessions.Error(w, r, unavailable(err))
+		return
+	}
+	a.tell(ctx, s.UserID, notice.Notice{Kind: notice.AccountUnlinked, Detail: a.provider.host(there.Issuer)})
+	_, err = a.manager.RevokeOthers(ctx, s.UserID, s.ID, session.CredentialChanged, string(s.UserID))
+	a.done(w, r, "unlinked", err)
+}
+
+// links are shown to the person.
+func (a *App) links(ctx context.Context, user session.UserID) (l ui.Links, err error) {
+	if a.provider == nil {
+		return l, nil
+	}
+	links, err := a.people.Links(ctx, user)
+	if err != nil {
+		return l, unavailable(err)
+	}
+	l.Provider, l.Linkable = a.provider.Name, true
+	now := a.manager.Now()
+	for _, link := range links {
+		l.Linkable = l.Linkable && link.Issuer != a.provider.Client.Issuer
+		l.Links = append(l.Links, ui.Link{
+			Issuer: link.Issuer, Subject: link.Subject.Subject, Name: a.provider.host(link.Issuer),
+			Made: ui.At(link.LinkedAt, now), Used: ui.At(link.LastUsed, now),
+		})
+	}
+	return l, nil
+}
