@@ -23,7 +23,8 @@ type CreateRequest struct {
 	// checked: if everything of the user's was revoked since, the sign-in is
 	// refused with ErrConflict. 0: the check is not made.
 	SignInEpoch uint64
-	Level       Level // of what the person has proved
+	Level       Level     // of what the person has proved
+	ProvedAt    time.Time // when, if somebody else has seen the proof, such as an identity provider; zero: now
 	// Replaces is the session the client held until now, if any. It ends, with
 	// reason SignedOut, and does not count towards the limit.
 	Replaces ID
@@ -97,7 +98,7 @@ func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *pr
 			Limits:     Limits(clocks.Limits(req.Limits).Within(clocks.Kinds(m.config.Kinds).Of(false, false, req.Unremembered, now))),
 			Persistent: !req.Unremembered,
 		},
-		Secret: token.hash(), Proof: assurance.Proof{}.Again(now, req.Level),
+		Secret: token.hash(), Proof: assurance.First(now, req.ProvedAt, req.Level),
 	}
 	r.Client, r.Fingerprint = m.mark(req.Client)
 	return r, p, token, nil

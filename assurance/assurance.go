@@ -29,6 +29,15 @@ type Proof struct {
 	Level Level
 }
 
+// First is the proof of a sign-in: of now, or of earlier, if somebody else has seen it
+// then. A zero time, and one to come, is now.
+func First(now, earlier time.Time, level Level) Proof {
+	if earlier.IsZero() || earlier.After(now) {
+		earlier = now
+	}
+	return Proof{}.Again(earlier.UTC().Truncate(time.Microsecond), level)
+}
+
 // Again is the proof after another one. A lower level does not take a higher one
 // away: whoever signed in by two factors may go on after a while with one of them.
 // (NIST SP 800-63B-4, 2.2.3.)

@@ -59,3 +59,16 @@ func ExampleRequired_Check() {
 	// what was proved does not suffice (authentication_too_old): have the person prove anew who they are, then try again
 	// <nil>
 }
+
+func TestTheProofOfASignInIsOfNowAtTheLatest(t *testing.T) {
+	now := time.Date(2025, 1, 11, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ earlier, want time.Time }{
+		"nobody else has seen it": {time.Time{}, now},
+		"an hour ago":             {now.Add(-time.Hour), now.Add(-time.Hour)},
+		"in time to come":         {now.Add(time.Second), now},
+	} {
+		if p := First(now, c.earlier, 0); !p.At.Equal(c.want) || p.Level != OneFactor {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}

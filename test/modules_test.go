@@ -144,7 +144,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/monitor":           {".", "audit", "sessionhttp"},
 	"cmd/vedfolnir/internal/personal":          {".", "audit", "cmd/vedfolnir/internal/database", "cmd/vedfolnir/internal/directory", "cmd/vedfolnir/internal/notice"},
 	"cmd/vedfolnir/internal/witness":           {"audit", "cmd/vedfolnir/internal/config"},
-	"cmd/vedfolnir/internal/server":            {".", "audit", "suspicion", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
+	"cmd/vedfolnir/internal/server":            {".", "assurance", "audit", "suspicion", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                                    {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                                     {},
 	"test/attack":                              {"internal/nginxtest"},

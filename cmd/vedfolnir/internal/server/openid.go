@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
@@ -174,7 +175,10 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	if err != nil {
 		return err
 	}
-	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}}
+	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}, ProvedAt: id.AuthTime}
+	if id.Strong(a.provider.Strong) {
+		req.Level = assurance.TwoFactors
+	}
 	if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, user); err != nil {
 		return err
 	}

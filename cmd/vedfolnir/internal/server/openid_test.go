@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/audit"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
@@ -388,6 +389,28 @@ func TestLimitsFollowTheProvider(t *testing.T) {
 	c, err := s.manager.Get(t.Context(), token.ID())
 	if err != nil || !c.Session.Limits.Until.Equal(end) || c.Deadlines().Expiry().After(end) || c.Session.Persistent {
 		t.Errorf("%+v until %v, %v", c.Session.Limits, c.Deadlines().Expiry(), err)
+	}
+	proof := func(b *browser) assurance.Proof {
+		t.Helper()
+		token, err := session.ParseToken(b.cookie())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.store.Get(t.Context(), token.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Proof
+	}
+	proved := time.Now().Add(-time.Hour).Truncate(time.Second)
+	p.Claims["auth_time"], p.Claims["amr"] = proved.Unix(), []string{"pwd", "mfa"}
+	strong := s.browser(t)
+	strong.signInThere()
+	if got := proof(strong); !got.At.Equal(proved) || got.Level != assurance.TwoFactors {
+		t.Errorf("what was proved there an hour ago counts as %+v", got)
+	}
+	if got := proof(b); time.Since(got.At) > 10*time.Minute || got.Level != assurance.OneFactor {
+		t.Errorf("what was proved just now counts as %+v", got)
 	}
 	delete(p.Claims, "session_expires_at")
 	other := s.browser(t)
