@@ -41,18 +41,18 @@ function overheard(text) {
   if (process.env.OVERHEARD) appendFileSync(join(process.env.OVERHEARD, `e2e-${process.pid}`), text);
 }
 
-/** A demo server; `env` holds SESSION_* settings. It can be killed and started again on its database. */
+/** A demo server; `env` holds settings, or makes them of the server. It can be killed and started again on its database. */
 export class Server {
   #process;
   #folder;
 
   static async start(env = {}) {
     const server = new Server();
-    server.env = env;
     server.#folder = await mkdtemp(join(tmpdir(), 'vedfolnir-e2e-'));
     server.database = join(server.#folder, 'demo.db');
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;
+    server.env = typeof env === 'function' ? env(server) : env;
     await server.up();
     atTheEnd(() => server.#end());
     return server;
