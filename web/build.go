@@ -38,6 +38,7 @@ var bundles = []bundle{
 	{"src/index.ts", "../sessionhttp/static/session-sync.mjs", false},
 	{"src/session-page.ts", "../sessionhttp/static/session-page.js", false},
 	{"src/session-dialogs.ts", "../sessionhttp/static/session-dialogs.js", false},
+	{"src/session-confirm.ts", "../sessionhttp/static/session-confirm.js", false},
 	{"src/session-debug.ts", "../sessionhttp/static/session-debug.js", false},
 }
 
@@ -130,7 +131,7 @@ func (b *builder) build(each bundle) ([]byte, error) {
 		MangleProps:       "[^_]_$", // what no page, no server and no other release may touch
 		MangleCache:       b.names,
 		// Loaded when a page needs it, from beside the script.
-		External: []string{"./session-page.js", "./session-dialogs.js"},
+		External: []string{"./session-page.js", "./session-dialogs.js", "./session-confirm.js"},
 		Plugins:  []api.Plugin{{Name: "parts", Setup: b.parts}},
 		Banner:   map[string]string{"js": licence},
 		Footer:   map[string]string{"js": footer},

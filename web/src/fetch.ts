@@ -1,8 +1,10 @@
+import { bodyOf } from './api.js';
 import { known } from './ask.js';
+import { confirmed } from './confirm.js';
 import { shownPlatform } from './pin.js';
 import { withToken } from './post.js';
 import type { Tab } from './tab.js';
-import { idOf } from './wire.js';
+import { idOf, type Refusal } from './wire.js';
 
 const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/i;
 // These speak of the session's platform, whatever the tab shows.
@@ -10,7 +12,8 @@ const SYNC_API = /^\/(login|logout|api\/(csrf|sessions?|session_state|switch_pla
 
 /**
  * `fetch`, and for the application's own requests to its own origin: as the platform that the tab
- * shows at the moment of the call.
+ * shows at the moment of the call. What wants a fresh proof of who the person is, is asked of them
+ * in the page, and then it is done once more.
  */
 export async function fetchAs(
   tab: Tab,
@@ -36,8 +39,14 @@ export async function fetchAs(
     return scope.fetch(request?.clone() ?? input, { ...init, headers, mode: 'same-origin' });
   };
   const safe = SAFE.test(init.method ?? request?.method ?? 'GET');
-  const response = await (safe ? send() : withToken(tab, send));
+  const sent = () => (safe ? send() : withToken(tab, send));
+  const response = await sent();
   // The session's end, or trouble with it: the server is asked, which tells every tab.
   if (/401|503/.test(`${response.status}`)) void tab.core_.ask_(tab);
-  return response;
+  // A stream's body is gone by now.
+  const repeatable = scope.document && !(init.body instanceof ReadableStream);
+  if (response.status !== 403 || !repeatable) return response;
+  const refusal = await bodyOf<Refusal>(response.clone());
+  if (refusal?.error_code !== 'REAUTH_REQUIRED') return response;
+  return (await confirmed(tab, refusal)) ? sent() : response;
 }

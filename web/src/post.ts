@@ -8,12 +8,16 @@ export const get = async <T>(tab: Tab, path: string): Promise<T> =>
   read<T>(tab, await tab.core_.send_(tab, path));
 
 /** Posts without a token what changes nothing on the server; otherwise as `post`. */
-const postPlainly = async <T>(tab: Tab, path: string): Promise<T> =>
+const postUntokened = async <T>(tab: Tab, path: string): Promise<T> =>
   read<T>(tab, await sendBody(tab, path, currentToken(tab.scope_), {}));
 
 /** Posts to the sync API itself; resolves to the body, rejects with a `SessionError`. */
 export const post = async <T>(tab: Tab, path: string, body = {}): Promise<T> =>
-  read<T>(tab, await withToken(tab, (token) => sendBody(tab, path, token, body)));
+  read<T>(tab, await postPlainly(tab, path, body));
+
+/** Posts to the sync API itself; resolves to whatever it answers. */
+export const postPlainly = (tab: Tab, path: string, body: object): Promise<Response> =>
+  withToken(tab, (token) => sendBody(tab, path, token, body));
 
 const sendBody = (tab: Tab, path: string, token: string, body: object): Promise<Response> =>
   tab.core_.send_(
@@ -55,7 +59,7 @@ async function renewToken(tab: Tab): Promise<string> {
 /** Never rejects. */
 export async function validate(tab: Tab): Promise<boolean> {
   try {
-    const { valid } = await postPlainly<{ valid?: boolean }>(tab, '/api/session/validate');
+    const { valid } = await postUntokened<{ valid?: boolean }>(tab, '/api/session/validate');
     return valid === true;
   } catch (error) {
     if (!isSessionExpired(error)) tab.core_.complain_(tab, error as SessionError);

@@ -1,48 +1,10 @@
-/**
- * The built-in dialogs: loaded when one is wanted, and made of what any page could use. They
- * carry the class `session-dialog`, and no style of their own.
- */
+/** The built-in dialogs: loaded when one is wanted, and made of what any page could use. */
+import { button, dialog, element, failure, show as showModal } from './dialog.js';
 import type { SessionSync } from './session-sync.js';
 import type { Snapshot } from './voice.js';
 
 const DISMISSED = 'vedfolnir_dismissed';
 const open = new WeakMap<SessionSync, Set<string>>();
-
-type Attributes = Record<string, string>;
-
-function element<K extends keyof HTMLElementTagNameMap>(
-  name: K,
-  attributes: Attributes = {},
-  ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function button(text: string, work: () => void, attributes: Attributes = {}): HTMLButtonElement {
-  const made = element('button', { type: 'button', ...attributes }, text);
-  made.addEventListener('click', work);
-  return made;
-}
-
-/** A modal dialog, named and described to whoever cannot see it. */
-function dialog(title: string, text: Node, ...rest: Node[]): HTMLDialogElement {
-  return element(
-    'dialog',
-    {
-      class: 'session-dialog',
-      'aria-labelledby': 'session-dialog-title',
-      'aria-describedby': 'session-dialog-text',
-    },
-    element('h2', { id: 'session-dialog-title' }, title),
-    element('p', { id: 'session-dialog-text' }, text),
-    ...rest,
-  );
-}
-
-const failure = () => element('p', { role: 'alert' });
 
 /**
  * Shows a dialog while it is wanted, and only in one of the tabs that somebody sees: in the one
@@ -67,14 +29,9 @@ function inOneTab(
   const show = (signal: AbortSignal) =>
     new Promise<void>((release) => {
       if (signal.aborted || !wanted(sync.getSnapshot())) return release();
-      const before = document.activeElement;
-      const shown = make(look);
-      document.body.append(shown);
-      shown.showModal();
+      const stop = showModal(make(look));
       signal.addEventListener('abort', () => {
-        shown.close();
-        shown.remove();
-        if (before instanceof HTMLElement) before.focus();
+        stop();
         release();
       });
     });

@@ -48,6 +48,8 @@ export interface Refusal {
   error_code?: string;
   reason?: string;
   request_id?: string;
+  /** What the person has to prove first: `REAUTH_REQUIRED`. */
+  required?: { max_age_seconds: number; level: number };
   /** When the session ended, and from which device of the person's, where that is known. */
   ended_at?: string;
   ended_from?: string;
