@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -125,17 +126,37 @@ func (m *Manager) admit(ctx context.Context, r Record, p *profile) (Context, err
 // withProfile completes a live session. A person whom the directory no longer
 // knows has no sessions.
 func (m *Manager) withProfile(ctx context.Context, f found) (Context, error) {
-	if f.profile == nil || !m.Now().Before(f.profile.asked.Add(m.config.DirectoryTTL)) {
+	if f.profile == nil || !m.Now().Before(f.profile.Asked.Add(m.config.DirectoryTTL)) {
 		p, err := m.readProfile(ctx, f.UserID)
 		if err != nil {
 			return Context{}, m.signOutUnknown(ctx, f.Session, err)
 		}
 		f.profile = p
 	}
+	deadlines, err := m.deadlines(ctx, f.Session)
+	if err != nil {
+		return Context{}, err
+	}
 	return Context{
-		Session: f.Session, profile: f.profile, platform: f.PlatformID, deadlines: m.policy.Deadlines(f.Session),
+		Session: f.Session, profile: f.profile, platform: f.PlatformID, deadlines: deadlines,
 		stamp: Stamp{Epoch: m.memory.Epoch(), Version: f.Version, Rev: f.rev},
 	}, nil
+}
+
+// deadlines of a live session. An impersonation ends with the session that it was
+// begun from, whatever ends that: here, for everybody who looks at it.
+func (m *Manager) deadlines(ctx context.Context, s Session) (Deadlines, error) {
+	d := m.policy.Deadlines(s)
+	if s.Impersonator == "" {
+		return d, nil
+	}
+	from, err := m.Get(ctx, s.ImpersonatedFrom)
+	reason, ended := Ended(err)
+	if ended || errors.Is(err, ErrNotFound) || err == nil && from.Session.Actor() != string(s.Impersonator) {
+		return d, m.endNow(ctx, s, cmp.Or(reason, RevokedByAdmin))
+	}
+	d.Absolute = earliest(d.Absolute, from.deadlines.First())
+	return d, err
 }
 
 // signOutUnknown ends the sessions of a person whom the directory no longer knows;
@@ -157,7 +178,7 @@ func (m *Manager) Person(ctx context.Context, c Context) (Person, error) {
 	if err != nil {
 		return Person{}, m.signOutUnknown(ctx, c.Session, err)
 	}
-	return Person{User: p.person.User, Platforms: slices.Clone(p.person.Platforms)}, nil
+	return Person{User: p.Person.User, Platforms: slices.Clone(p.Person.Platforms)}, nil
 }
 
 // confirm notes that the new token of a rotation has arrived: from now on the
@@ -178,9 +199,17 @@ func (m *Manager) endReplayed(ctx context.Context, r Record, client Client) erro
 	if !r.EndedAt.IsZero() {
 		return m.refuse(ctx, r.Session, m.Now())
 	}
-	if _, err := m.end(ctx, Ending{User: r.UserID, ID: r.ID, Reason: TokenReplayed, By: System}); err != nil {
+	err := m.endNow(ctx, r.Session, TokenReplayed)
+	if _, ended := Ended(err); ended {
+		m.config.Audit.Audit(ctx, AuditEvent{Time: m.Now(), Action: "token_replayed", User: r.UserID, Session: r.ID, By: System, Client: client})
+	}
+	return err
+}
+
+// endNow ends a session that ends by itself, and is how that is told.
+func (m *Manager) endNow(ctx context.Context, s Session, reason Reason) error {
+	if _, err := m.end(ctx, Ending{User: s.UserID, ID: s.ID, Reason: reason, By: System}); err != nil {
 		return err
 	}
-	m.config.Audit.Audit(ctx, AuditEvent{Time: m.Now(), Action: "token_replayed", User: r.UserID, Session: r.ID, By: System, Client: client})
-	return &EndedError{ID: r.ID, Reason: TokenReplayed, At: m.Now(), By: System}
+	return &EndedError{ID: s.ID, Reason: reason, At: m.Now(), By: System}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clocks"
+	"github.com/vedfolnir/session/internal/people"
 	"github.com/vedfolnir/session/suspicion"
 )
 
@@ -33,6 +34,14 @@ type CreateRequest struct {
 	// this device: the session has the limits that Config.Kinds has for them, and the
 	// cookie is to end with the browser.
 	Unremembered bool
+	// Guest begins a session without a person: UserID is left empty, and made up.
+	Guest bool
+	// Impersonator is an operator who is to act as the user, through a session of
+	// their own, ImpersonatedFrom: the new one ends with it, proves nothing of the
+	// user, and takes no place of theirs. Whether the operator may is for the caller
+	// to decide. Empty: nobody does.
+	Impersonator     UserID
+	ImpersonatedFrom ID
 }
 
 // SignInEpoch returns the number to give to Create. Read it before checking
@@ -74,31 +83,35 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (Context, Token
 }
 
 // newRecord checks the request against the directory, which is asked anew.
-func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (Record, *profile, Token, error) {
-	if n := len(req.UserID); n == 0 || n > MaxIDLength {
-		return Record{}, nil, Token{}, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d", ErrUnknownUser, MaxIDLength, n)
+func (m *Manager) newRecord(ctx context.Context, req CreateRequest) (r Record, p *profile, token Token, err error) {
+	if req.Guest {
+		req.UserID = UserID(people.NewGuest())
+	} else if n := len(req.UserID); n == 0 || n > MaxIDLength || people.IsGuest(string(req.UserID)) {
+		return r, p, token, fmt.Errorf("session: create: %w: an id has 1 to %d bytes, this one %d, and is no guest's", ErrUnknownUser, MaxIDLength, n)
 	}
-	p, err := m.readProfileAnew(ctx, req.UserID)
-	if err != nil {
-		return Record{}, nil, Token{}, err
+	if p, err = m.readProfileAnew(ctx, req.UserID); err != nil {
+		return r, p, token, err
 	}
-	platform, ok := p.person.platform(req.PlatformID)
+	platform, ok := p.Person.platform(req.PlatformID)
 	if !ok && req.PlatformID != "" {
-		return Record{}, nil, Token{}, ErrPlatform
+		return r, p, token, ErrPlatform
 	}
-	token, err := newToken(req.UserID)
-	if err != nil {
-		return Record{}, nil, Token{}, err
+	if token, err = newToken(req.UserID); err != nil {
+		return r, p, token, err
 	}
 	now := m.Now()
-	r := Record{
+	r = Record{
 		Session: Session{
 			ID: token.id, UserID: req.UserID, PlatformID: platform.ID, Version: 1,
 			CreatedAt: now, RenewedAt: now, LastActivity: now,
-			Limits:     Limits(clocks.Limits(req.Limits).Within(clocks.Kinds(m.config.Kinds).Of(false, false, req.Unremembered, now))),
-			Persistent: !req.Unremembered,
+			Limits:     Limits(clocks.Limits(req.Limits).Within(clocks.Kinds(m.config.Kinds).Of(req.Guest, req.Impersonator != "", req.Unremembered, now))),
+			Persistent: !req.Unremembered && !req.Guest && req.Impersonator == "", Guest: req.Guest,
+			Impersonator: req.Impersonator, ImpersonatedFrom: req.ImpersonatedFrom,
 		},
-		Secret: token.hash(), Proof: assurance.First(now, req.ProvedAt, req.Level),
+		Secret: token.hash(),
+	}
+	if !req.Guest && req.Impersonator == "" {
+		r.Proof = assurance.First(now, req.ProvedAt, req.Level)
 	}
 	r.Client, r.Fingerprint = m.mark(req.Client)
 	return r, p, token, nil
@@ -135,7 +148,7 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 	if err != nil {
 		return Context{}, m.signOutUnknown(ctx, c.Session, err)
 	}
-	to, ok := p.person.platform(platform)
+	to, ok := p.Person.platform(platform)
 	if !ok || platform == "" {
 		return Context{}, ErrPlatform
 	}
@@ -251,11 +264,8 @@ func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
 func (m *Manager) DirectoryChanged(ctx context.Context, user UserID) error {
 	rev, err := m.store.RaiseRev(ctx, user)
 	m.heard(Change{User: user, Rev: rev, Directory: true}) // though the store may not have heard
-	if err != nil {
-		return storeError("note a change of the directory", err)
-	}
 	m.tellBus()
-	return nil
+	return storeError("note a change of the directory", err)
 }
 
 // Touch notes that the person did something. It writes at most once in the write

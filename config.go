@@ -98,9 +98,7 @@ func (c Config) complete() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Audit == nil {
-		c.Audit = LogAudit(c.Logger)
-	}
+	c.Audit = cmp.Or(c.Audit, LogAudit(c.Logger))
 	return c, err
 }
 

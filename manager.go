@@ -12,6 +12,7 @@ import (
 	"github.com/vedfolnir/session/internal/keyring"
 	"github.com/vedfolnir/session/internal/memory"
 	"github.com/vedfolnir/session/internal/noticing"
+	"github.com/vedfolnir/session/internal/people"
 	"github.com/vedfolnir/session/internal/storeclock"
 	"github.com/vedfolnir/session/internal/wake"
 )
@@ -33,6 +34,7 @@ type Manager struct {
 	policy    Policy
 	store     Store
 	directory Directory
+	ask       func(context.Context, string) (*profile, error)
 	keys      keyring.Ring
 	marks     [][]byte // keys of fingerprints, the first in use; none: none are taken
 	eye       *noticing.Eye
@@ -64,14 +66,11 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: make key: %w", err)
 	}
-	if directory == nil {
-		directory = trusting{}
-	}
 	if config.Security.NoAuditLogging {
 		config.Audit = LogAudit(slog.New(slog.DiscardHandler))
 	}
 	m := &Manager{
-		config: config, policy: config.policy(), store: store, directory: directory,
+		config: config, policy: config.policy(), store: store, directory: cmp.Or(directory, Directory(trusting{})),
 		clock: storeclock.New(config.Now),
 		keys:  keys, feed: wake.NewBell(), tellBus: func() {}, leaveBus: func() {},
 		activity: background.Gather(store.Touch, func(id ID, at time.Time) Activity { return Activity{id, at} }),
@@ -79,6 +78,7 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	if !config.Security.NoFingerprinting {
 		m.marks = keys.Derive("fingerprint")
 	}
+	m.ask = people.Asking(m.Now, m.askDirectory, Person.clientView)
 	m.eye = noticing.New(config.Security.Suspicion, m.marks)
 	m.memory = memory.New[Record, *profile](m.snapshot, storeTimeout, ErrClosed)
 	m.life = background.NewLife(m.shutDown)
@@ -149,13 +149,8 @@ func (m *Manager) audit(ctx context.Context, action string, r Record, by string)
 func (m *Manager) follow() {
 	defer m.memory.EndLease()
 	interval := cmp.Or(max(0, m.config.Sync.Lease)/4, feedInterval)
-	background.Follow(m.life.Background, m.feed, interval, max(interval, feedInterval), m.readFeed, func(err error) {
-		if err != nil {
-			m.config.Logger.Warn("session: cannot read the store's changes; every request asks the store until it answers", "error", err)
-		} else {
-			m.config.Logger.Info("session: the store answers again")
-		}
-	})
+	background.Follow(m.life.Background, m.feed, interval, max(interval, feedInterval), m.readFeed, background.Told(m.config.Logger,
+		"session: cannot read the store's changes; every request asks the store until it answers", "session: the store answers again"))
 }
 
 // readFeed takes in what changed, and only then renews the lease, counted from

@@ -2,31 +2,24 @@ package session
 
 import (
 	"context"
-	"time"
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
 	"github.com/vedfolnir/session/internal/memory"
+	"github.com/vedfolnir/session/internal/people"
 	"github.com/vedfolnir/session/internal/rotation"
 )
 
 // profile is what the directory said of a person, ready to be sent.
-type profile struct {
-	person Person
-	view   *clientview.Person
-	asked  time.Time
-}
+type profile = people.Known[Person]
 
-// AskedAt is when the directory was asked.
-func (p *profile) AskedAt() time.Time { return p.asked }
-
-func newProfile(person Person, asked time.Time) *profile {
-	u := person.User
-	p := &profile{person, clientview.NewPerson(string(u.ID), u.Username, u.Email), asked}
-	for _, pl := range person.Platforms {
-		p.view.AddPlatform(string(pl.ID), pl.Name, pl.Type, pl.InstanceURL, pl.IsDefault)
+// clientView is what clients see of the person.
+func (p Person) clientView() *clientview.Person {
+	view := clientview.NewPerson(string(p.User.ID), p.User.Username, p.User.Email)
+	for _, pl := range p.Platforms {
+		view.AddPlatform(string(pl.ID), pl.Name, pl.Type, pl.InstanceURL, pl.IsDefault)
 	}
-	return p
+	return view
 }
 
 // found is what a snapshot or a record says of a live session.
@@ -40,9 +33,9 @@ type found struct {
 
 // snapshot is what this node remembers of a record.
 func (m *Manager) snapshot(r Record) memory.Session {
-	kind := memory.Kind{Idle: r.Limits.Idle, Persistent: r.Persistent, Guest: r.Guest, Impersonator: string(r.Impersonator), From: r.ImpersonatedFrom}
 	return memory.Session{
-		Kind: kind, Until: r.Limits.Until, ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
+		Kind:  memory.Kind{Idle: r.Limits.Idle, Persistent: r.Persistent, Guest: r.Guest, Impersonator: string(r.Impersonator), From: r.ImpersonatedFrom},
+		Until: r.Limits.Until, ID: r.ID, User: string(r.UserID), Platform: string(r.PlatformID), Version: r.Version, Rev: r.Rev,
 		Created: r.CreatedAt, Renewed: r.RenewedAt, Activity: r.LastActivity,
 		Tokens: *r.tokens(), Client: m.eye.Digest(client.Info(r.Client)), Ended: !r.EndedAt.IsZero(),
 	}
@@ -74,24 +67,23 @@ func (m *Manager) read(ctx context.Context, id ID) (Record, error) {
 
 // readProfile asks the directory, together with whoever else is asking.
 func (m *Manager) readProfile(ctx context.Context, user UserID) (*profile, error) {
-	p, err := m.memory.ReadProfile(ctx, string(user), m.askDirectory)
+	p, err := m.memory.ReadProfile(ctx, string(user), m.ask)
 	return p, storeError("ask the directory", err)
 }
 
 // readProfileAnew asks for what the directory knows by now.
 func (m *Manager) readProfileAnew(ctx context.Context, user UserID) (*profile, error) {
-	p, err := m.memory.ReadProfileAnew(ctx, string(user), m.askDirectory)
+	p, err := m.memory.ReadProfileAnew(ctx, string(user), m.ask)
 	return p, storeError("ask the directory", err)
 }
 
-func (m *Manager) askDirectory(ctx context.Context, user string) (*profile, error) {
-	asked := m.Now()
-	person, err := m.directory.Person(ctx, UserID(user))
-	if err != nil {
-		return nil, err
+// askDirectory tells of a guest no more than the id.
+func (m *Manager) askDirectory(ctx context.Context, user string) (p Person, err error) {
+	if !people.IsGuest(user) {
+		p, err = m.directory.Person(ctx, UserID(user))
 	}
-	person.User.ID = UserID(user)
-	return newProfile(person, asked), nil
+	p.User.ID = UserID(user)
+	return p, err
 }
 
 // stored takes in changes that this node has made.

@@ -93,7 +93,8 @@ type Store interface {
 	// touched.
 	Expire(ctx context.Context, x Expiring) ([]Record, error)
 
-	// Purge removes up to p.Limit ended sessions and returns how many.
+	// Purge removes up to p.Limit ended sessions and returns how many. With a guest's
+	// goes the row of the user, whose id is never given again and who had no other.
 	Purge(ctx context.Context, p Purging) (int, error)
 
 	// RaiseRev raises the user's rev (making the row if need be), marks the change

@@ -71,7 +71,5 @@ func (m *Manager) sweep() {
 
 // flush stores activity in the background.
 func (m *Manager) flush() {
-	m.activity.Run(m.life.Background, flushDelay, storeTimeout, func(err error) {
-		m.config.Logger.Warn("session: cannot store activity; it is tried again", "error", err)
-	})
+	m.activity.Run(m.life.Background, flushDelay, storeTimeout, background.Told(m.config.Logger, "session: cannot store activity; it is tried again", ""))
 }

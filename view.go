@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/vedfolnir/session/internal/client"
 	"github.com/vedfolnir/session/internal/clientview"
@@ -38,15 +37,20 @@ func FromContext(ctx context.Context) *Context {
 	return c
 }
 
-// SignedIn reports whether there is a session.
-func (c *Context) SignedIn() bool { return c != nil && c.profile != nil }
+// SignedIn reports whether there is a session of a person.
+func (c *Context) SignedIn() bool { return c.Live() && !c.Session.Guest }
+
+// Live reports whether there is a session at all, of a person or of a guest.
+func (c *Context) Live() bool { return c != nil && c.profile != nil }
 
 // User returns who is signed in; the zero User: nobody.
-func (c *Context) User() User {
+func (c *Context) User() User { return c.person().User }
+
+func (c *Context) person() Person {
 	if !c.SignedIn() {
-		return User{}
+		return Person{}
 	}
-	return c.profile.person.User
+	return c.profile.Person
 }
 
 // Platform returns what the request acts as: the stated platform, else the
@@ -55,17 +59,12 @@ func (c *Context) Platform() Platform {
 	if !c.SignedIn() || c.platform == "" {
 		return Platform{}
 	}
-	p, _ := c.profile.person.platform(c.platform)
+	p, _ := c.profile.Person.platform(c.platform)
 	return p
 }
 
 // Platforms returns all that the user may act as. The slice is the caller's.
-func (c *Context) Platforms() []Platform {
-	if !c.SignedIn() {
-		return nil
-	}
-	return slices.Clone(c.profile.person.Platforms)
-}
+func (c *Context) Platforms() []Platform { return slices.Clone(c.person().Platforms) }
 
 // Stated reports whether the request itself named the platform it acts as.
 func (c *Context) Stated() bool { return c != nil && c.stated }
@@ -95,9 +94,9 @@ func (c *Context) Deadlines() Deadlines { return c.deadlines }
 // The platform is the session's active one.
 func (c *Context) AppendClientView(dst []byte) []byte {
 	s := &c.Session
-	return c.profile.view.Append(dst, clientview.Session{
+	return c.profile.View.Append(dst, clientview.Session{
 		ID: s.ID, Platform: string(s.PlatformID), Version: s.Version, Created: s.CreatedAt, Activity: s.LastActivity,
-		Expires: c.deadlines.Expiry(), IdleExpires: c.deadlines.Idle,
+		Expires: c.deadlines.Expiry(), IdleExpires: c.deadlines.Idle, Impersonator: string(s.Impersonator),
 	}, clientview.Stamp(c.stamp))
 }
 
@@ -116,7 +115,7 @@ func (c *Context) MarshalJSON() ([]byte, error) {
 	if !c.SignedIn() {
 		return []byte("null"), nil
 	}
-	return c.profile.view.Context(c.Session.ID, string(c.Session.UserID), string(c.Platform().ID), string(c.Session.PlatformID)), nil
+	return c.profile.View.Context(c.Session.ID, string(c.Session.UserID), string(c.Platform().ID), string(c.Session.PlatformID)), nil
 }
 
 // SecurityInfo is what is remarkable about a session.
@@ -130,13 +129,7 @@ func (m *Manager) SecurityInfo(ctx context.Context, id ID, seen Client) (Securit
 	if err != nil {
 		return SecurityInfo{}, err
 	}
-	return SecurityInfo{
-		SessionAgeSeconds:   int64(now.Sub(r.CreatedAt) / time.Second),
-		LastActivitySeconds: int64(now.Sub(r.LastActivity) / time.Second),
-		Verdict:             m.eye.Judge(r.known(), client.Info(seen), now),
-		UserAgent:           r.Client.UserAgent, IPAddress: r.Client.IPAddress,
-		CreatedAt: r.CreatedAt.Truncate(time.Second), LastActivity: r.LastActivity.Truncate(time.Second),
-	}, nil
+	return m.eye.Judge(r.known(), client.Info(seen), now).Of(r.CreatedAt, r.LastActivity, now, r.Client.UserAgent, r.Client.IPAddress), nil
 }
 
 // Metrics counts what an operator watches.

@@ -362,6 +362,9 @@ func (s *Store) Purge(ctx context.Context, p session.Purging) (n int, err error)
 	for id, r := range s.sessions {
 		if n < p.Limit && !r.EndedAt.IsZero() && r.EndedAt.Before(p.EndedBefore) && (p.User == "" || p.User == r.UserID) {
 			delete(s.sessions, id)
+			if r.Guest {
+				delete(s.users, r.UserID)
+			}
 			n++
 		}
 	}

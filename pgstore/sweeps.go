@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/vedfolnir/session"
 )
@@ -68,10 +67,11 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Recor
 }
 
 const (
-	purge = `DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM sessions
-		WHERE ended_at IS NOT NULL AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
-	purgeOfUser = `DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM sessions
-		WHERE ended_at IS NOT NULL AND ended_at < $1 AND user_id = $3 LIMIT $2 FOR UPDATE SKIP LOCKED))`
+	purge = `WITH gone AS (DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM sessions
+		WHERE ended_at IS NOT NULL AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING user_id, guest)` + purgeGuests
+	purgeOfUser = `WITH gone AS (DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM sessions
+		WHERE ended_at IS NOT NULL AND ended_at < $1 AND user_id = $3 LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING user_id, guest)` + purgeGuests
+	purgeGuests = `, guests AS (DELETE FROM session_users WHERE id IN (SELECT user_id FROM gone WHERE guest)) SELECT count(*) FROM gone`
 )
 
 // Purge implements [session.Store]. It is no change that anybody waits for, and
@@ -81,8 +81,5 @@ func (s *Store) Purge(ctx context.Context, p session.Purging) (int, error) {
 	if p.User != "" {
 		query, args = purgeOfUser, append(args, []byte(p.User))
 	}
-	return read(ctx, s, func(ctx context.Context, pool *pgxpool.Conn) (int, error) {
-		done, err := pool.Exec(ctx, query, args...)
-		return int(done.RowsAffected()), err
-	})
+	return one[int](ctx, s, query, args...)
 }

@@ -100,9 +100,10 @@ func (s *Store) Expire(ctx context.Context, x session.Expiring) ([]session.Recor
 
 const (
 	purge = `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
-		WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)`
+		WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?) RETURNING guest, user_id`
 	purgeOfUser = `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
-		WHERE ended_at IS NOT NULL AND ended_at < ? AND user_id = ?3 LIMIT ?2)`
+		WHERE ended_at IS NOT NULL AND ended_at < ? AND user_id = ?3 LIMIT ?2) RETURNING guest, user_id`
+	purgeGuest = `DELETE FROM session_users WHERE id = ?`
 )
 
 // Purge implements [session.Store].
@@ -111,7 +112,18 @@ func (s *Store) Purge(ctx context.Context, p session.Purging) (int, error) {
 	if p.User != "" {
 		query, args = purgeOfUser, append(args, string(p.User))
 	}
-	return write(ctx, s, func(t *tx) (int, error) {
-		return t.conn.exec(t.ctx, query, args...)
+	return write(ctx, s, func(t *tx) (n int, err error) {
+		var guests []string
+		err = t.each(func(r row) {
+			if n++; r.number(0) != 0 {
+				guests = append(guests, r.text(1))
+			}
+		}, query, args...)
+		for _, guest := range guests {
+			if err == nil {
+				err = t.exec(purgeGuest, guest)
+			}
+		}
+		return n, err
 	})
 }

@@ -238,7 +238,7 @@ func TestEveryStatementHasItsIndex(t *testing.T) {
 		"getRecord": getRecord, "listRecords": listRecords, "countSessions": countSessions, "sessionExists": sessionExists,
 		"switchPlatform": switchPlatform, "refreshSession": refreshSession, "rotateSecret": rotateSecret,
 		"confirmSecret": confirmSecret, "touchSession": touchSession, "endSession": endSession, "liveOfUser": liveOfUser,
-		"overdue": overdue, "overdueOfUser": overdueOfUser, "purge": purge, "purgeOfUser": purgeOfUser,
+		"overdue": overdue, "overdueOfUser": overdueOfUser, "purge": purge, "purgeOfUser": purgeOfUser, "purgeGuest": purgeGuest,
 		"getUser": getUser, "raiseSignInEpoch": raiseSignInEpoch, "trim": trim, "bounds": bounds, "changes": changes,
 	} {
 		var plan []string

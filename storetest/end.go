@@ -369,6 +369,27 @@ var purge = []promise{
 		wantMissing(s, mine.ID)
 		same(t, "another user's", s.get(other.ID), other)
 	}},
+	{"removes a guest's user with the session, and no other's", func(t *testing.T, s subject) {
+		guest := NewRecord("guest:1", base)
+		guest.Guest = true
+		s.create(session.Creation{Record: guest})
+		s.signIn(alex, 0)
+		for _, user := range []session.UserID{guest.UserID, alex} {
+			s.end(session.Ending{User: user, Reason: session.UserDisabled, By: session.System, At: base, RaiseEpoch: true})
+		}
+		if n := s.purge(session.Purging{EndedBefore: base, Limit: 10}); n != 0 || s.signInEpoch(guest.UserID) != 2 {
+			t.Errorf("removed %d that are to stay", n)
+		}
+		if n := s.purge(session.Purging{EndedBefore: far, Limit: 10}); n != 2 {
+			t.Errorf("removed %d", n)
+		}
+		if epoch := s.signInEpoch(guest.UserID); epoch != 1 {
+			t.Errorf("the guest's epoch of sign-ins is %d: the row is still there", epoch)
+		}
+		if epoch := s.signInEpoch(alex); epoch != 2 {
+			t.Errorf("alex's epoch of sign-ins is %d", epoch)
+		}
+	}},
 	{"leaves the user's rev and epoch of sign-ins", func(t *testing.T, s subject) {
 		s.signIn(alex, 0)
 		s.end(session.Ending{User: alex, Reason: session.UserDisabled, By: session.System, At: base, RaiseEpoch: true})

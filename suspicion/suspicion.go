@@ -120,6 +120,16 @@ type SecurityInfo struct {
 	LastActivity time.Time `json:"last_activity"`
 }
 
+// Of is the verdict of a session, at now, with what it is held against.
+func (v Verdict) Of(created, active, now time.Time, userAgent, address string) SecurityInfo {
+	return SecurityInfo{
+		SessionAgeSeconds:   int64(now.Sub(created) / time.Second),
+		LastActivitySeconds: int64(now.Sub(active) / time.Second),
+		Verdict:             v, UserAgent: userAgent, IPAddress: address,
+		CreatedAt: created.Truncate(time.Second), LastActivity: active.Truncate(time.Second),
+	}
+}
+
 // Verdict is what a policy makes of what was noticed, and why.
 type Verdict struct {
 	IsSuspicious bool     `json:"is_suspicious"`

@@ -108,6 +108,7 @@ var allowed = map[string][]string{
 	"internal/nearest":                 {},
 	"internal/noticing":                {"internal/client", "suspicion"},
 	"internal/relay":                   {"membus"},
+	"internal/people":                  {"internal/clientview"},
 	"internal/pool":                    {},
 	"internal/rotation":                {},
 	"internal/settings":                {"internal/nearest"},

@@ -4,6 +4,7 @@ package background
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -29,6 +30,17 @@ func Follow(ctx context.Context, bell wake.Bell, interval, patience time.Duratio
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		}
+	}
+}
+
+// Told writes an error as a warning of what fails, and none as what goes on again.
+func Told(l *slog.Logger, fails, again string) func(error) {
+	return func(err error) {
+		if err != nil {
+			l.Warn(fails, "error", err)
+		} else {
+			l.Info(again)
 		}
 	}
 }

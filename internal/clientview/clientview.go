@@ -55,6 +55,9 @@ type Session struct {
 	ID       [16]byte
 	Platform string // the active one; empty: none
 	Version  uint64
+	// Impersonator is the operator who acts as the user; empty: nobody does, and
+	// nothing is said.
+	Impersonator string
 
 	Created, Activity, Expires, IdleExpires time.Time
 }
@@ -70,6 +73,9 @@ func (p *Person) Append(dst []byte, s Session, stamp Stamp) []byte {
 	dst = appendTime(append(dst, `,"expires_at":`...), s.Expires)
 	dst = appendTime(append(dst, `,"idle_expires_at":`...), s.IdleExpires)
 	dst = strconv.AppendUint(append(dst, `,"version":`...), s.Version, 10)
+	if s.Impersonator != "" {
+		dst = appendValue(append(dst, `,"impersonator":`...), ID(s.Impersonator))
+	}
 	return append(stamp.Append(append(dst, `},"stamp":"`...)), '"')
 }
 
