@@ -92,6 +92,20 @@ func (h *Handler) CSRFToken(w http.ResponseWriter, r *http.Request) string {
 	return h.csrf.make(subject{'p', visit.prelogin})
 }
 
+// TokenSubject names what the request's CSRF token belongs to: its session, or the
+// browser of somebody who is signed out. Whatever takes more than one request before
+// it comes to a sign-in is bound to it, so that one browser cannot go on with what
+// another began. Empty: neither, and no token of the request is good.
+func (h *Handler) TokenSubject(r *http.Request) string {
+	if c := session.FromContext(r.Context()); c.SignedIn() {
+		return "session " + c.Session.ID.String()
+	}
+	if id, ok := h.prelogin(r); ok {
+		return "browser " + csrfText.EncodeToString(id[:])
+	}
+	return ""
+}
+
 const preloginSuffix = "-prelogin"
 
 // prelogin reads the cookie that the sign-in form's token is bound to. It is

@@ -182,3 +182,36 @@ func TestThePreloginCookie(t *testing.T) {
 		t.Error("signed in without a cookie")
 	}
 }
+
+// What begins in one browser, or in one session, does not go on in another.
+func TestATokensSubjectIsTheSessionOrTheBrowser(t *testing.T) {
+	t.Parallel()
+	subjects := map[string]bool{}
+	of := func(d *devices) (name string) {
+		d.do(func(w http.ResponseWriter, r *http.Request) error {
+			r.Method = "GET"
+			d.h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				name = d.h.TokenSubject(r)
+				d.h.CSRFToken(w, r)
+			})).ServeHTTP(w, r)
+			return nil
+		})
+		return name
+	}
+	for _, d := range []*devices{newDevices(t), newDevices(t)} {
+		if name := of(d); name != "" {
+			t.Errorf("a first visit is %q", name)
+		}
+		subjects[of(d)] = true
+		if again := of(d); !subjects[again] {
+			t.Errorf("the next visit is %q", again)
+		}
+		d.signIn("7")
+		subjects[of(d)] = true
+		d.signIn("7")
+		subjects[of(d)] = true
+	}
+	if len(subjects) != 6 || subjects[""] {
+		t.Errorf("%v: want a name for each browser, and for each session", subjects)
+	}
+}
