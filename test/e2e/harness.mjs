@@ -3,7 +3,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -197,6 +198,15 @@ export const heard = (tab, name) => tab.evaluate((wanted) => window.heard.filter
 /** Waits until the tab has heard one of that name. */
 export const hears = (tab, name) =>
   tab.waitForFunction((wanted) => window.heard.some((e) => e.name === wanted), name);
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** What axe finds wrong with the page, in a line each. */
+export async function faults(tab) {
+  await tab.evaluate(await readFile(axe, 'utf8')); // past the page's content policy, which allows no script of others
+  const { violations } = await tab.evaluate(() => window.axe.run());
+  return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`);
+}
 
 /** Asks until the answer is yes. */
 export async function until(ask, complaint) {

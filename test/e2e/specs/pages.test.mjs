@@ -1,23 +1,12 @@
 // The pages as people with different eyes, hands and browsers meet them.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
-import { arrives, browser, live, openTab, Server, signIn, until } from '../harness.mjs';
-
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import { arrives, browser, faults, live, openTab, Server, signIn, until } from '../harness.mjs';
 
 let chromium, server;
 before(async () => {
   [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
 });
-
-/** What axe finds wrong with the page, in a line each. */
-async function faults(tab) {
-  await tab.evaluate(axe); // past the page's content policy, which allows no script of others
-  const { violations } = await tab.evaluate(() => window.axe.run());
-  return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`);
-}
 
 const PAGES = {
   'sign in': (context) => openTab(context, `${server.url}/login`),

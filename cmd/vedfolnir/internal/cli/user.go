@@ -17,8 +17,12 @@ type userCommands struct {
 	Passwd  userPasswd  `cmd:"" help:"Give somebody a new password, and end their sessions."`
 	Role    userRole    `cmd:"" help:"Say what somebody may do."`
 	Remove  userRemove  `cmd:"" help:"Remove a person, their platforms and their sessions."`
-	Export  userExport  `cmd:"" help:"Write all that is stored about a person, for them to have."`
-	Erase   userErase   `cmd:"" help:"Remove a person, and all that is personal from what has to stay."`
+
+	Passkeys      userPasskeys      `cmd:"" help:"List somebody's passkeys."`
+	RemovePasskey userRemovePasskey `cmd:"" help:"Remove one of somebody's passkeys, and end their sessions."`
+
+	Export userExport `cmd:"" help:"Write all that is stored about a person, for them to have."`
+	Erase  userErase  `cmd:"" help:"Remove a person, and all that is personal from what has to stay."`
 }
 
 // who is named by a command.

@@ -67,6 +67,15 @@ func (d *Directory) tell(ctx context.Context, tx *transaction, person int64, n n
 	return d.post(ctx, tx, person, d.config.Message(e, n, n.Times-once), n.Last)
 }
 
+func (d *Directory) tellAll(ctx context.Context, tx *transaction, person int64, notices []notice.Notice) error {
+	for _, n := range notices {
+		if err := d.tell(ctx, tx, person, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // grown takes the unseen line that n belongs to out of the table, and returns it
 // with n in it: it is written anew. Without one that is n.
 func grown(ctx context.Context, tx *transaction, person int64, n notice.Notice) (notice.Notice, error) {

@@ -165,12 +165,7 @@ func (d *Directory) storePassword(ctx context.Context, what string, id session.U
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return result, err // nothing was changed, and there is nothing to tell
 		}
-		for _, n := range tell {
-			if err := d.tell(ctx, tx, key, n); err != nil {
-				return nil, err
-			}
-		}
-		return result, nil
+		return result, d.tellAll(ctx, tx, key, tell)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 const (
@@ -123,8 +124,9 @@ func (d *Directory) passkeys(ctx context.Context, person int64) (list []Passkey,
 }
 
 // AddPasskey gives the person one more, which answers a challenge that is spent by
-// it. [ErrTaken]: somebody has it already. A [RuleError] tells what is wrong.
-func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey, answered Once) error {
+// it, and tells them in the same transaction. [ErrTaken]: somebody has it already. A
+// [RuleError] tells what is wrong. Call Manager.DirectoryChanged.
+func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey, answered Once, tell ...notice.Notice) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
@@ -152,6 +154,9 @@ func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey
 		}
 		if n > passkeysMost {
 			return broken("you have %d passkeys already: remove one that you do not use", passkeysMost)
+		}
+		if err := d.tellAll(ctx, tx, key, tell); err != nil {
+			return err
 		}
 		return d.note(ctx, tx, "passkey_added", key, 0, "")
 	})
@@ -236,9 +241,10 @@ func (d *Directory) RenamePasskey(ctx context.Context, id session.UserID, passke
 }
 
 // RemovePasskey returns [ErrNoPasskey] if it is not the person's, and
-// [ErrLastWayIn] if they have neither another one nor a password or a link. End their other
-// sessions with the reason CredentialChanged.
-func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passkey []byte) error {
+// [ErrLastWayIn] if they have neither another one nor a password or a link. They are
+// told in the same transaction. End their other sessions with the reason
+// CredentialChanged.
+func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passkey []byte, tell ...notice.Notice) error {
 	return d.changePasskey(ctx, "remove passkey", "passkey_removed", id, func(tx *transaction, person int64) (sql.Result, error) {
 		if err := tx.alone(ctx, waysIn); err != nil {
 			return nil, err
@@ -247,9 +253,15 @@ func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passke
 		if err != nil {
 			return nil, err
 		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return result, err // nothing was removed, and there is nothing to tell
+		}
 		in, err := tx.hasWayIn(ctx, person)
 		if err == nil && !in {
 			err = ErrLastWayIn
+		}
+		if err == nil {
+			err = d.tellAll(ctx, tx, person, tell)
 		}
 		return result, err
 	})

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 )
 
 const (
@@ -34,8 +36,9 @@ type RecoveryCode struct {
 }
 
 // MakeRecoveryCodes returns new ones, of which each sets a new password once; those
-// from before are good no more.
-func (d *Directory) MakeRecoveryCodes(ctx context.Context, id session.UserID, now time.Time) ([]string, error) {
+// from before are good no more. The person is told in the same transaction. Call
+// Manager.DirectoryChanged.
+func (d *Directory) MakeRecoveryCodes(ctx context.Context, id session.UserID, now time.Time, tell ...notice.Notice) ([]string, error) {
 	key, err := rowID(string(id))
 	if err != nil {
 		return nil, session.ErrUnknownUser
@@ -51,6 +54,9 @@ func (d *Directory) MakeRecoveryCodes(ctx context.Context, id session.UserID, no
 			if err != nil {
 				return err
 			}
+		}
+		if err := d.tellAll(ctx, tx, key, tell); err != nil {
+			return err
 		}
 		return d.note(ctx, tx, "recovery_codes_made", key, 0, "")
 	})
@@ -103,9 +109,10 @@ func (d *Directory) RecoveryCodes(ctx context.Context, id session.UserID) (list 
 // Recover uses up a recovery code of the account and replaces its password, or
 // returns [ErrCredentials]: there is no such person, they may not sign in, or the
 // code is not one that is good. With a [RuleError], which is told to who has a good
-// code only, it stays good. End the person's sessions with Manager.RevokeUser and
-// the reason CredentialChanged.
-func (d *Directory) Recover(ctx context.Context, a Account, code, password string, now time.Time) error {
+// code only, it stays good. The person is told in the same transaction, and by a
+// notice.RecoveryCodeUsed of how many are left. End their sessions with
+// Manager.RevokeUser and the reason CredentialChanged.
+func (d *Directory) Recover(ctx context.Context, a Account, code, password string, now time.Time, tell ...notice.Notice) error {
 	var good bool
 	err := d.db.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM directory_recovery_codes c JOIN directory_people p ON p.id = c.person_id
@@ -135,6 +142,18 @@ func (d *Directory) Recover(ctx context.Context, a Account, code, password strin
 			}
 			if n, err := result.RowsAffected(); err != nil || n == 0 {
 				return errors.Join(err, ErrCredentials) // somebody was first
+			}
+		}
+		var left int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_recovery_codes WHERE person_id = ? AND used_at = 0`, a.row).Scan(&left); err != nil {
+			return err
+		}
+		for _, n := range tell {
+			if n.Kind == notice.RecoveryCodeUsed {
+				n.Detail = strconv.Itoa(left)
+			}
+			if err := d.tell(ctx, tx, a.row, n); err != nil {
+				return err
 			}
 		}
 		if err := d.note(ctx, tx, "recovery_code_used", a.row, 0, ""); err != nil {

@@ -48,6 +48,8 @@ var routes = map[string]bool{
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
 	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/admin/metrics": true, "/api/arrival": true, "/api/export": true,
+	"/passkeys": true, "/passkeys/rename": true, "/passkeys/remove": true, "/recovery-codes": true, "/recover": true,
+	"/api/passkeys": true, "/api/passkeys/options": true, "/api/passkeys/sign_in": true, "/api/passkeys/sign_in/options": true,
 }
 
 // Route is the name under which requests of a path are counted, one of a few.

@@ -22,9 +22,30 @@ type Data struct {
 	At        time.Time    `json:"exported_at"`
 	Person    *Person      `json:"person"` // null: removed, and only traces are left
 	Platforms []Platform   `json:"platforms"`
+	Passkeys  []Passkey    `json:"passkeys"`
+	Codes     []Code       `json:"recovery_codes"`
 	Sessions  []Session    `json:"sessions"` // those that have ended too
 	Notices   []Notice     `json:"notices"`  // what they were told of their account
 	Audit     []audit.View `json:"audit"`    // what happened to them, and what they did
+}
+
+// Passkey is one that they have; its private half is theirs alone.
+type Passkey struct {
+	ID         []byte     `json:"id"` // in base64
+	Site       string     `json:"site"`
+	Name       string     `json:"name"`
+	Model      []byte     `json:"aaguid"` // in base64
+	Transports []string   `json:"transports"`
+	Synced     bool       `json:"synced"`
+	SignCount  uint32     `json:"sign_count"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsed   *time.Time `json:"last_used"` // null: never
+}
+
+// Code is a recovery code, of which only a hash is kept.
+type Code struct {
+	MadeAt time.Time  `json:"made_at"`
+	UsedAt *time.Time `json:"used_at"` // null: it is good
 }
 
 // Notice is a line of the Safety page.
@@ -104,7 +125,7 @@ func handle(id session.ID) *session.ID {
 
 // Gather reads everything about the person of that id.
 func Gather(ctx context.Context, people *directory.Directory, store database.Store, id session.UserID, now time.Time) (Data, error) {
-	d := Data{At: now.UTC(), Platforms: []Platform{}, Sessions: []Session{}, Notices: []Notice{}, Audit: []audit.View{}}
+	d := Data{At: now.UTC(), Platforms: []Platform{}, Passkeys: []Passkey{}, Codes: []Code{}, Sessions: []Session{}, Notices: []Notice{}, Audit: []audit.View{}}
 	if err := d.profile(ctx, people, id); err != nil {
 		return d, err
 	}
@@ -148,9 +169,27 @@ func (d *Data) profile(ctx context.Context, people *directory.Directory, id sess
 	if err != nil {
 		return err
 	}
+	if err := d.credentials(ctx, people, id); err != nil {
+		return err
+	}
 	told, err := people.Notices(ctx, id)
 	for _, n := range told {
 		d.Notices = append(d.Notices, Notice{n.Kind, n.Title(), n.Detail, n.Times, n.First, n.Last, n.Device, n.Address, n.New})
+	}
+	return err
+}
+
+func (d *Data) credentials(ctx context.Context, people *directory.Directory, id session.UserID) error {
+	passkeys, err := people.Passkeys(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, p := range passkeys {
+		d.Passkeys = append(d.Passkeys, Passkey{p.ID, p.Site, p.Name, p.Model[:], p.Transports, p.BackedUp, p.SignCount, p.CreatedAt, optional(p.LastUsed)})
+	}
+	codes, err := people.RecoveryCodes(ctx, id)
+	for _, c := range codes {
+		d.Codes = append(d.Codes, Code{c.MadeAt, optional(c.UsedAt)})
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/monitor"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/passkeys"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/webhook"
 	"github.com/vedfolnir/session/sessionhttp"
@@ -47,6 +48,8 @@ type App struct {
 	keys     [][]byte // in use; none: they were made for this process alone
 	auditor  auditor
 	limits   limits
+	origin   passkeys.Site // as the settings say; zero: they do not
+	passkeys *passkeys.Ceremonies
 	sealer   *audit.Sealer // nil: there is no audit
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
@@ -101,6 +104,12 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	}
 	if a.provider, err = newProvider(s.OpenID, a.manager); err != nil {
 		return nil, err
+	}
+	a.passkeys = passkeys.New(a.manager.DeriveKeys("passkeys"), a.manager.Now)
+	if s.Origin != "" {
+		if a.origin, err = passkeys.SiteAt(s.Origin); err != nil {
+			return nil, err
+		}
 	}
 	if audited {
 		a.sealer = a.newSealer(s)

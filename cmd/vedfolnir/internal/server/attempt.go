@@ -69,11 +69,15 @@ func (a *App) prove(ctx context.Context, buckets []directory.Bucket, check func(
 // and the address's. (A name and an e-mail address have a bucket each: one for both
 // would tell which belong together.)
 func (a *App) bucketsOf(ctx context.Context, login string, user session.UserID) []directory.Bucket {
+	return a.bucketsFor(ctx, "name", strings.ToLower(strings.TrimSpace(login)), user)
+}
+
+// bucketsFor is bucketsOf for what says in another way who somebody is.
+func (a *App) bucketsFor(ctx context.Context, kind, of string, user session.UserID) []directory.Bucket {
 	if device, known := a.sessions.KnownDevice(attemptOf(ctx).request, user); known {
 		return []directory.Bucket{a.bucket("device", device, a.limits.Account)}
 	}
-	name := strings.ToLower(strings.TrimSpace(login))
-	return append(a.addressBucket(ctx), a.bucket("name", name, a.limits.Account))
+	return append(a.addressBucket(ctx), a.bucket(kind, of, a.limits.Account))
 }
 
 // addressBucket is that of whoever asks: an address, or the /64 network of an IPv6

@@ -24,6 +24,12 @@ var notices = map[string]string{
 	"linked":   "It is linked: you can sign in there from now on.",
 	"unlinked": "The link is removed, and all your other sessions have ended.",
 
+	"passkey-added":        "Your new passkey is good. Try it the next time you sign in.",
+	"passkey-renamed":      "The passkey has its new name.",
+	"passkey-removed":      "The passkey is removed, and all your other sessions have ended. Remove it from your device or password manager too.",
+	"passkey-removed-only": "The passkey is removed, but not all of your other sessions could be ended. Please end them on the home page.",
+	"recovered":            "Your new password is set, and all your other sessions have ended. If you have lost a device, remove its passkey below.",
+
 	"password":      "Your password is changed, and all your other sessions have ended.",
 	"password-only": "Your password is changed, but not all of your other sessions could be ended. Please end them below.",
 }
@@ -53,6 +59,8 @@ func (a *App) signInPage(w http.ResponseWriter, r *http.Request, status int, pag
 	w.Header().Set("Cache-Control", "no-store")
 	page.Frame = ui.Frame{CSRF: a.sessions.CSRFToken(w, r)}
 	page.Next = cmp.Or(sessionhttp.SafeNext(r.FormValue("next")), "/")
+	here, elsewhere := a.site(r)
+	page.Passkeys, page.Elsewhere = here.Name != "", elsewhere
 	if a.demo {
 		page.People = demoPeople
 	}

@@ -47,7 +47,11 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		a.sessions.Error(w, r, err)
 	default:
 		a.courier.Wake()
-		seeOther(w, "/?done="+a.endWhatKnewIt(w, r, c))
+		what := "password"
+		if !a.endWhatKnewIt(w, r, c) {
+			what += "-only"
+		}
+		seeOther(w, "/?done="+what)
 	}
 }
 
@@ -68,17 +72,17 @@ func (a *App) proveAndChange(r *http.Request, c *session.Context) error {
 	})
 }
 
-// endWhatKnewIt returns the notice of what was done. The password is changed by now,
-// whatever fails.
-func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.Context) string {
+// endWhatKnewIt reports whether all is out that a credential let in which is changed
+// or gone by now, whatever fails: the person's other sessions, and this one's token.
+func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.Context) bool {
 	s := c.Session
 	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.CredentialChanged, string(s.UserID))
 	if err == nil {
 		_, err = a.sessions.Rotate(w, r)
 	}
 	if err != nil && !errors.Is(err, session.ErrConflict) { // another tab has rotated it
-		a.log.ErrorContext(r.Context(), "a password was changed, but not all that knew it is out", "user_id", s.UserID, "error", err)
-		return "password-only"
+		a.log.ErrorContext(r.Context(), "a credential was changed, but not all that it let in is out", "user_id", s.UserID, "error", err)
+		return false
 	}
-	return "password"
+	return true
 }

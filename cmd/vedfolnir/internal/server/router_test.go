@@ -66,7 +66,8 @@ type walk struct {
 	*site
 	served http.Handler
 
-	changes int // of alex's password
+	changes int      // of alex's password
+	keys    *holding // nil: nobody has a passkey
 }
 
 // change is the form of a change of password.
@@ -106,6 +107,8 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 		body, kind = w.change().Encode(), "application/x-www-form-urlencoded"
 	case path == "/openid/unlink" && method == "POST":
 		body, kind = url.Values{"issuer": {alexThere.Issuer}, "subject": {alexThere.Subject}}.Encode(), "application/x-www-form-urlencoded"
+	case w.keys != nil && method == "POST" && w.keys.knows(path):
+		body, kind = w.keys.fill(t, w, v, path)
 	case path == "/switch" && method == "POST" && w.demo:
 		body, kind = "to="+w.other(t), "application/x-www-form-urlencoded"
 	}
@@ -133,6 +136,9 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 	w.served.ServeHTTP(rw, r)
 	if path == "/password" && method == "POST" && rw.Code == http.StatusSeeOther {
 		w.changes++
+	}
+	if path == recoverPath && rw.Code == http.StatusSeeOther {
+		w.keys.codes = w.keys.codes[1:]
 	}
 	return rw
 }
@@ -295,6 +301,9 @@ func TestEveryRouteOfTheProgram(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &walk{site: s, served: s.handler}
 			peopled := s.demo
+			if peopled {
+				w.keys = w.hold(t)
+			}
 			declared := map[string][]string{"/nothing": nil, "/api/none": nil, "/api//csrf": nil, "/assets/none.css": nil, "//": nil, "/a/../b": nil}
 			for _, r := range w.every() {
 				declared[r.Path] = append(declared[r.Path], r.Method)

@@ -38,6 +38,12 @@ func (a *App) tell(ctx context.Context, user session.UserID, n notice.Notice) {
 	}
 }
 
+// toldAlready is for what was told in the transaction of its change.
+func (a *App) toldAlready(ctx context.Context, user session.UserID) error {
+	a.courier.Wake()
+	return a.manager.DirectoryChanged(ctx, user)
+}
+
 // complete fills in what was not said.
 func (a *App) complete(ctx context.Context, n notice.Notice) notice.Notice {
 	if n.Times == 0 {

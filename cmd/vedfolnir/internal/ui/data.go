@@ -18,6 +18,10 @@ type SignIn struct {
 	Notice   string // why they are here
 	People   []DemoPerson
 	Provider Provider
+	// Passkeys work here; Elsewhere is the origin at which they do otherwise, empty
+	// if there is none.
+	Passkeys  bool
+	Elsewhere string
 }
 
 // Provider is where people may sign in instead of here. The zero one is none.
@@ -94,6 +98,42 @@ func (s Safety) Newest() int64 {
 		return 0
 	}
 	return s.Told[0].ID
+}
+
+// Passkeys is the page of how a person signs in beside their password.
+type Passkeys struct {
+	Frame
+	Notice, Mistake string
+	Keys            []Passkey
+	Here            bool   // they work at the page's address
+	Elsewhere       string // the origin at which they do otherwise; empty: there is none
+	Codes           int    // recovery codes, those that were used too
+	CodesLeft       int
+	CodesMade       Moment
+}
+
+// Passkey is one of them.
+type Passkey struct {
+	ID     string
+	Name   string
+	Synced bool   // it is on other devices of the person too
+	Site   string // where it works, if that is not here
+	Made   Moment
+	Used   Moment // zero: never
+}
+
+// RecoveryCodes is the page that shows them, this once.
+type RecoveryCodes struct {
+	Frame
+	Codes []string
+	Made  Moment
+}
+
+// Recover is the page on which a recovery code sets a new password.
+type Recover struct {
+	Frame
+	Username string // as it was typed
+	Mistake  string // why the last attempt failed
 }
 
 // Home is the page of a person who is signed in.

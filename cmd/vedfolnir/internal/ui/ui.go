@@ -91,6 +91,21 @@ func (p *Pages) Password(w http.ResponseWriter, status int, data Password) error
 	return p.write(w, status, "password", data)
 }
 
+// Passkeys writes the page of how a person signs in beside their password.
+func (p *Pages) Passkeys(w http.ResponseWriter, status int, data Passkeys) error {
+	return p.write(w, status, "passkeys", data)
+}
+
+// RecoveryCodes writes the page that shows them, this once.
+func (p *Pages) RecoveryCodes(w http.ResponseWriter, data RecoveryCodes) error {
+	return p.write(w, http.StatusOK, "recoverycodes", data)
+}
+
+// Recover writes the page on which a recovery code sets a new password.
+func (p *Pages) Recover(w http.ResponseWriter, status int, data Recover) error {
+	return p.write(w, status, "recover", data)
+}
+
 // Safety writes the page of what a person was told of their account.
 func (p *Pages) Safety(w http.ResponseWriter, data Safety) error {
 	return p.write(w, http.StatusOK, "safety", data)

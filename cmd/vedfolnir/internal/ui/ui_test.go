@@ -71,6 +71,27 @@ func rendered(t *testing.T) map[string]string {
 	render("password", func(w http.ResponseWriter) error {
 		return p.Password(w, 403, ui.Password{Frame: frame, Mistake: "The current password is another."})
 	})
+	passkeys := ui.Passkeys{
+		Frame: frame, Notice: "It is done.", Mistake: "It is not.", Here: true, Codes: 10, CodesLeft: 9, CodesMade: at(-time.Hour),
+		Keys: []ui.Passkey{{ID: "AAAA", Name: "Phone", Synced: true, Made: at(-time.Hour), Used: at(0)}, {ID: "BBBB", Name: "Key", Site: "old.example", Made: at(-time.Hour)}},
+	}
+	render("passkeys", func(w http.ResponseWriter) error { return p.Passkeys(w, 409, passkeys) })
+	render("no passkeys", func(w http.ResponseWriter) error { return p.Passkeys(w, 200, ui.Passkeys{Frame: frame}) })
+	render("passkeys elsewhere", func(w http.ResponseWriter) error {
+		return p.Passkeys(w, 200, ui.Passkeys{Frame: frame, Elsewhere: "http://localhost:8080"})
+	})
+	render("sign in with a passkey", func(w http.ResponseWriter) error {
+		return p.SignIn(w, 200, ui.SignIn{Frame: ui.Frame{CSRF: "token"}, Next: "/", Passkeys: true})
+	})
+	render("sign in elsewhere", func(w http.ResponseWriter) error {
+		return p.SignIn(w, 200, ui.SignIn{Frame: ui.Frame{CSRF: "token"}, Next: "/", Elsewhere: "http://localhost:8080"})
+	})
+	render("recovery codes", func(w http.ResponseWriter) error {
+		return p.RecoveryCodes(w, ui.RecoveryCodes{Frame: frame, Codes: []string{"aaaa-bbbb-cccc-dddd-eeee-ffff"}, Made: at(0)})
+	})
+	render("recover", func(w http.ResponseWriter) error {
+		return p.Recover(w, 403, ui.Recover{Frame: ui.Frame{CSRF: "token"}, Username: "kim", Mistake: "Name or code is wrong."})
+	})
 	render("home", func(w http.ResponseWriter) error { return p.Home(w, example()) })
 	render("bare home", func(w http.ResponseWriter) error {
 		return p.Home(w, ui.Home{Frame: frame, Devices: example().Devices[:1]})

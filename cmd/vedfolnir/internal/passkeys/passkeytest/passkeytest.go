@@ -22,16 +22,12 @@ func New(name, origin string) *Device {
 		At:    virtual.RelyingParty{ID: name, Name: "Vedfolnir", Origin: origin},
 		Model: virtual.NewAuthenticatorWithOptions(virtual.AuthenticatorOptions{BackupEligible: true}),
 	}
-	d.NewKey()
-	return d
-}
-
-// NewKey takes the place of the one there was. (One in 128 that the library makes
-// has a coordinate without its leading zero, which is no COSE_Key.)
-func (d *Device) NewKey() {
+	// One in 128 keys that the library makes has a coordinate without its leading zero,
+	// which is no COSE_Key.
 	for d.Key.Key == nil || len(d.Key.Key.AttestationData()) != keyLength {
 		d.Key = virtual.NewCredential(virtual.KeyTypeEC2)
 	}
+	return d
 }
 
 // Attest answers PublicKeyCredentialCreationOptions with the key, and remembers whose
