@@ -79,6 +79,62 @@ func TestMissesOfOneSessionShareOneRead(t *testing.T) {
 	})
 }
 
+// With a grace, sessions that a node knows go on being good for reading while the
+// store is away: for so long after the lease. A change is refused, and what was seen to
+// end has ended.
+func TestTheGraceOfAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := memstore.New()
+		broken := &brokenStore{Store: shared}
+		m := open(t, broken, people, session.Config{Sync: session.Sync{OutageGrace: 30 * time.Second}})
+		other := open(t, shared, people, session.Config{})
+		_, token := signIn(t, m, "1")
+		late, lateToken := signIn(t, m, "1")
+		known, knownToken := signIn(t, m, "1")
+		_, strangeToken := signIn(t, other, "1")
+		synctest.Wait()
+		authenticate := func(token session.Token) error {
+			_, err := m.Authenticate(t.Context(), token, firefox)
+			return err
+		}
+		for _, token := range []session.Token{token, lateToken, knownToken} {
+			if err := authenticate(token); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Revoke(t.Context(), known.Session.ID, session.SignedOut, "1"); err != nil {
+			t.Fatal(err)
+		}
+		broken.down.Store(true)
+		began := time.Now()
+		if err := other.Revoke(t.Context(), late.Session.ID, session.SignedOut, "1"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if err := authenticate(token); err != nil || !m.InGrace() {
+			t.Errorf("in the grace: %v", err)
+		}
+		if err := authenticate(lateToken); err != nil { // what the grace costs
+			t.Errorf("an end elsewhere is heard of though the store is away: %v", err)
+		}
+		for what, token := range map[string]session.Token{"an end that was seen": knownToken, "what is not known": strangeToken} {
+			if err := authenticate(token); !errors.Is(err, session.ErrUnavailable) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		time.Sleep(32*time.Second - time.Since(began))
+		if err := authenticate(token); !errors.Is(err, session.ErrUnavailable) || m.InGrace() {
+			t.Errorf("after the grace: %v", err)
+		}
+		broken.down.Store(false)
+		time.Sleep(time.Second)
+		if err := authenticate(token); err != nil || m.InGrace() {
+			t.Errorf("when the store is back: %v", err)
+		}
+		wantEnded(t, authenticate(lateToken), session.SignedOut)
+	})
+}
+
 func TestSnapshotsAnswerWhileTheLeaseHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &countingStore{Store: memstore.New()}

@@ -114,6 +114,11 @@ func (m *Manager) shutDown() error {
 // Config returns the settings in force, every default filled in.
 func (m *Manager) Config() Config { return m.config }
 
+// InGrace reports whether the store is away, the lease over, and what is remembered
+// good for Sync.OutageGrace all the same: for reading. Who is to change something
+// should be told [ErrUnavailable] meanwhile.
+func (m *Manager) InGrace() bool { return m.memory.Lingers() }
+
 // Now is the time that deadlines are held against, in UTC with microseconds: the
 // store's, if it tells one, else that of this node's clock.
 func (m *Manager) Now() time.Time { return m.clock.Now().UTC().Truncate(time.Microsecond) }
@@ -159,6 +164,7 @@ func (m *Manager) readFeed(ctx context.Context) error {
 	start, sent := time.Now(), m.clock.Local()
 	feed, err := m.store.Changes(ctx, m.cursor)
 	if err != nil {
+		m.memory.Linger(m.config.Sync.OutageGrace)
 		return err
 	}
 	if jump := m.clock.Follow(feed.Now, sent); jump != 0 {

@@ -59,6 +59,7 @@ type Sync struct {
 	CheckInterval     time.Duration // of tabs that have to poll; 2 s
 	HeartbeatInterval time.Duration // of tabs and streams; 30 s
 	Lease             time.Duration // how long a node may trust what it remembers; 2 s; [NoLease]: never
+	OutageGrace       time.Duration // how much longer, for reading, while the store is away; none
 }
 
 // Security limits.
@@ -132,6 +133,7 @@ var table = settings.Table[Config]{
 	settings.Duration("sync.check_interval", "SESSION_SYNC_CHECK_INTERVAL_SECONDS", 2*time.Second, func(c *Config) *time.Duration { return &c.Sync.CheckInterval }, "how often a tab asks that cannot hold a stream"),
 	settings.Duration("sync.heartbeat_interval", "SESSION_HEARTBEAT_INTERVAL_SECONDS", 30*time.Second, func(c *Config) *time.Duration { return &c.Sync.HeartbeatInterval }, "how often tabs and streams say that they are there"),
 	settings.DurationOrNone("sync.lease", "SESSION_LEASE_SECONDS", 2*time.Second, func(c *Config) *time.Duration { return &c.Sync.Lease }, "how long a node may trust what it remembers; 0: every request asks the database"),
+	settings.DurationOrNone("sync.outage_grace", "SESSION_OUTAGE_GRACE_SECONDS", 0, func(c *Config) *time.Duration { return &c.Sync.OutageGrace }, "how much longer it may, for reading, while the database is away; an end elsewhere is then seen late by as much; 0: not"),
 	settings.CountOrNone("security.max_concurrent_per_user", "SESSION_MAX_CONCURRENT_PER_USER", 5, func(c *Config) *int { return &c.Security.MaxConcurrentPerUser }, "live sessions of one person; 0: any number"),
 	settings.Choice("security.limit_policy", "SESSION_LIMIT_POLICY", []string{string(EvictOldest), string(EvictIdlest), string(DenyNewest)}, func(c *Config) *string { return (*string)(&c.Security.LimitPolicy) }, "at that limit: oldest or idlest ends that session, deny refuses the sign-in"),
 	settings.CountOrNone("security.max_platform_switches_per_hour", "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR", 50, func(c *Config) *int { return &c.Security.MaxPlatformSwitchesPerHour }, "more are refused, and a signal in the security information; 0: any number"),

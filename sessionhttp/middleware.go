@@ -31,13 +31,19 @@ func visitOf(ctx context.Context) *visit {
 	return &visit{refusal: errSessionRequired}
 }
 
-// authenticate finds the live session of r, or says why there is none.
+// authenticate finds the live session of r, or says why there is none. What may
+// change something needs more than the grace of an outage.
 func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
 	token, err := h.presented(r)
 	if err != nil {
 		return session.Context{}, err
 	}
-	return h.m.Authenticate(r.Context(), token, h.Client(r))
+	inGrace := h.m.InGrace()
+	c, err := h.m.Authenticate(r.Context(), token, h.Client(r))
+	if err == nil && isUnsafe(r.Method) && (inGrace || h.m.InGrace()) {
+		return session.Context{}, session.ErrUnavailable
+	}
+	return c, err
 }
 
 // isSignedOut reports whether err says that nobody is signed in. Nothing else is
@@ -139,7 +145,7 @@ func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, e
 			return nil, err
 		}
 	}
-	if isUnsafe(r.Method) || isNavigation(r) {
+	if (isUnsafe(r.Method) || isNavigation(r)) && !h.m.InGrace() { // when activity cannot be stored
 		touched, err := h.m.Touch(r.Context(), *acting)
 		if err != nil {
 			return nil, err

@@ -5,15 +5,35 @@ import (
 	"time"
 )
 
-// lease says until when this node may answer from what it remembers. It ends by
-// the monotonic or by the wall clock, whichever has gone further: the one stands
-// still while a machine sleeps, the other may be set back.
-type lease struct{ until atomic.Pointer[time.Time] }
+// lease says until when this node may answer from what it remembers, and until when
+// it may go on doing so in an outage. Both end by the monotonic or by the wall clock,
+// whichever has gone further: the one stands still while a machine sleeps, the other
+// may be set back.
+type lease struct{ term atomic.Pointer[term] }
+
+type term struct{ end, grace time.Time }
 
 func (l *lease) holds(now time.Time) bool {
-	until := l.until.Load()
-	return until != nil && now.Before(*until) && now.Round(0).Before(until.Round(0))
+	t := l.term.Load()
+	return t != nil && before(now, t.end)
 }
 
-func (l *lease) renew(until time.Time) { l.until.Store(&until) }
-func (l *lease) end()                  { l.until.Store(nil) }
+// lingers is holds in an outage, when the lease is over.
+func (l *lease) lingers(now time.Time) bool {
+	t := l.term.Load()
+	return t != nil && !before(now, t.end) && before(now, t.grace)
+}
+
+func before(now, end time.Time) bool {
+	return now.Before(end) && now.Round(0).Before(end.Round(0))
+}
+
+func (l *lease) renew(end time.Time) { l.term.Store(&term{end, end}) }
+func (l *lease) end()                { l.term.Store(nil) }
+
+// extend is for the one who renews.
+func (l *lease) extend(grace time.Duration) {
+	if t := l.term.Load(); t != nil {
+		l.term.Store(&term{t.end, t.end.Add(grace)})
+	}
+}

@@ -4,7 +4,7 @@
 // Three rules hold it to the truth:
 //
 //   - A session is remembered only while the lease holds, which whoever follows
-//     the store's changes renews.
+//     the store's changes renews; in an outage for longer, if that is wanted.
 //   - Reads of the same thing that are under way share one answer, and a change
 //     that is heard of meanwhile spoils it: it is not kept, nobody joins it any
 //     more, and whoever waited reads again.
@@ -103,13 +103,26 @@ func (m *Memory[R, P]) Renew(start time.Time, lease time.Duration) {
 	}
 }
 
+// Linger lets what is remembered be good for so long after the end of the lease: the
+// store is away, and cannot say whether it still is. The next Renew ends that; so does
+// EndLease. Nothing new is remembered meanwhile. Zero or less does nothing, and to call
+// it again does no more.
+func (m *Memory[R, P]) Linger(grace time.Duration) {
+	if grace > 0 {
+		m.lease.extend(grace)
+	}
+}
+
+// Lingers reports whether the lease is over, and what is remembered good all the same.
+func (m *Memory[R, P]) Lingers() bool { return m.lease.lingers(time.Now()) }
+
 // EndLease lets nothing be remembered until the next Renew.
 func (m *Memory[R, P]) EndLease() { m.lease.end() }
 
 // Recall writes what is remembered of the session to into and returns what is of
-// its user, while the lease holds.
+// its user, while the lease holds or what is remembered lingers.
 func (m *Memory[R, P]) Recall(id [16]byte, into *Session) (profile P, ok bool) {
-	if !m.lease.holds(time.Now()) {
+	if now := time.Now(); !m.lease.holds(now) && !m.lease.lingers(now) {
 		return profile, false
 	}
 	return m.snapshots.get(id, into)
@@ -121,6 +134,8 @@ func (m *Memory[R, P]) ReadSession(ctx context.Context, id [16]byte, load func(c
 	return m.sessions.do(ctx, id, load, func(r R) {
 		if m.lease.holds(time.Now()) {
 			m.snapshots.keep(m.snapshot(r))
+		} else { // an end that was seen is held to
+			m.snapshots.changed(m.snapshot(r))
 		}
 	})
 }

@@ -78,6 +78,63 @@ func TestNothingIsRememberedWithoutALease(t *testing.T) {
 	})
 }
 
+// In an outage what is remembered may linger: for so long after the lease, and not an
+// instant more, whichever clock is asked; nothing new is remembered, and what was seen
+// to end has ended.
+func TestWhatIsRememberedMayLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), session(t, "1", 1)
+		m.Renew(time.Now(), 2*time.Second)
+		m.Linger(0)
+		read(t, m, s)
+		time.Sleep(2 * time.Second)
+		if _, _, ok := recall(m, s.ID); ok || m.Lingers() {
+			t.Error("it lingers, and nobody wanted that")
+		}
+
+		m.Renew(time.Now(), 2*time.Second)
+		m.Linger(10 * time.Second)
+		if m.Lingers() {
+			t.Error("it lingers while the lease holds")
+		}
+		time.Sleep(2 * time.Second)
+		ended := session(t, "1", 1)
+		ended.ID[15]++
+		read(t, m, ended) // by somebody who could read, while the feed could not be
+		if _, _, ok := recall(m, ended.ID); ok {
+			t.Error("something new is remembered")
+		}
+		time.Sleep(10*time.Second - 1)
+		if got, _, ok := recall(m, s.ID); !ok || got != s || !m.Lingers() {
+			t.Errorf("it does not linger: %v", ok)
+		}
+		time.Sleep(1)
+		if _, _, ok := recall(m, s.ID); ok || m.Lingers() {
+			t.Error("it lingers for ever")
+		}
+
+		for what, end := range map[string]func(){
+			"a read": func() { gone := s; gone.Version, gone.Ended = 2, true; read(t, m, gone) },
+			"the feed": func() {
+				m.Heard(memory.Change{User: "1", ID: s.ID, Version: 2, Ended: true})
+			},
+			"a change whose outcome is not known": func() { m.Forget(s.ID) },
+		} {
+			m.Renew(time.Now(), time.Second)
+			read(t, m, s)
+			m.Linger(time.Minute)
+			time.Sleep(time.Second)
+			if _, _, ok := recall(m, s.ID); !ok {
+				t.Fatal("it does not linger")
+			}
+			end()
+			if _, _, ok := recall(m, s.ID); ok {
+				t.Errorf("what ended by %s lingers", what)
+			}
+		}
+	})
+}
+
 func TestTheHigherVersionWins(t *testing.T) {
 	m, s := newMemory(), session(t, "1", 2)
 	version := func() uint64 {
