@@ -57,8 +57,13 @@ func (a *App) complete(ctx context.Context, n notice.Notice) notice.Notice {
 	return n
 }
 
-// signedIn tells of a browser that the person has not signed in with before.
+// signedIn tells of a browser that the person has not signed in with before. (An
+// operator's who acts as them is told as what it is, and of nobody there is nothing
+// to tell.)
 func (a *App) signedIn(r *http.Request, c *session.Context) {
+	if c.Session.Impersonator != "" || c.Session.Guest {
+		return
+	}
 	if _, known := a.sessions.KnownDevice(r, c.Session.UserID); !known {
 		a.tell(r.Context(), c.Session.UserID, notice.Notice{Kind: notice.NewDevice})
 	}
