@@ -1,4 +1,5 @@
-// Pictures of every page, narrow and wide, light and dark: to be looked at.
+// Pictures of every page, narrow and wide, light and dark: to be looked at. $PAGE is a
+// part of the names of those that are wanted.
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
@@ -56,14 +57,47 @@ const pages = {
     }, LONG);
     return tab;
   },
+  'password': async (context, server) => {
+    await signIn(context, server);
+    return openTab(context, `${server.url}/password`);
+  },
+  'password-refused': async (context, server) => {
+    await signIn(context, server);
+    const tab = await openTab(context, `${server.url}/password`);
+    for (const [field, text] of [['current', 'vedfolnir-demo'], ['password', 'passwordpassword'], ['again', 'passwordpassword']]) await tab.fill(`#${field}`, text);
+    await tab.click('button.main');
+    await tab.waitForSelector('[role=alert]');
+    return tab;
+  },
+  'safety': async (context, server) => {
+    const stranger = await openTab(await context.browser().newContext({ userAgent: PHONE }), `${server.url}/login`);
+    for (let i = 0; i < 2; i++) {
+      await stranger.fill('#username', 'sam');
+      await stranger.fill('#password', 'wrong');
+      await stranger.click('button.main');
+      await stranger.waitForSelector('[role=alert]');
+    }
+    await stranger.context().close();
+    await signIn(context, server, 'sam');
+    const tab = await openTab(context, `${server.url}/safety`);
+    await live(tab);
+    return tab;
+  },
+  'safety-seen': async (context, server) => {
+    await signIn(context, server, 'sam');
+    const tab = await openTab(context, `${server.url}/safety`);
+    await tab.click('text=That was all me');
+    await live(tab);
+    return tab;
+  },
   'not-found': (context, server) => openTab(context, `${server.url}/there-is-nothing-here`),
 };
 
 test('pictures', async () => {
   const [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
   await mkdir(FOLDER, { recursive: true });
-  for (const [name, open] of Object.entries(pages)) {
-    for (const width of [320, 1280]) {
+  for (const [name, open] of Object.entries(pages).filter(([page]) => page.includes(process.env.PAGE ?? ''))) {
+    for (const width of [360, 1280]) {
       for (const colorScheme of ['light', 'dark']) {
         const context = await chromium.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: 'reduce' });
         const tab = await open(context, server);

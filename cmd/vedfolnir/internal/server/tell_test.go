@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,18 @@ func TestANewDeviceIsTold(t *testing.T) {
 	}
 	if got := s.toldTo(t, "sam"); got != nil {
 		t.Errorf("somebody else was told: %v", got)
+	}
+}
+
+// Neither an operator who acts as somebody nor a guest is a device of that person's.
+func TestWhoIsNotThePersonIsNoNewDevice(t *testing.T) {
+	s := demo(t)
+	alex := s.person(t, "alex")
+	for _, held := range []session.Session{{UserID: alex, Impersonator: "4"}, {UserID: alex, Guest: true}} {
+		s.signedIn(httptest.NewRequest("POST", "/login", nil), &session.Context{Session: held})
+	}
+	if lines := s.toldTo(t, "alex"); lines != nil {
+		t.Errorf("%+v", lines)
 	}
 }
 
