@@ -68,6 +68,7 @@ func (dc doctorCommand) Run(c *Call) error {
 	d.settings(c)
 	d.keys(c)
 	d.limits()
+	d.provider(c)
 	if path := c.settings.Database.Path; path != "" {
 		d.database(c, path)
 	} else if c.settings.Database.URL != "" && c.mistakes == nil {

@@ -91,6 +91,9 @@ func provider(c chosen, origin string, m *mistakes) (o OpenID) {
 		m.add("--openid-name %q: give up to 60 bytes, it is on a button", o.Name)
 	}
 	o.Create, o.MatchEmail = c.truth("openid_create", m), c.truth("openid_match_email", m)
+	if o.MatchEmail && o.Client.Claims.Email != "email" {
+		m.add("--openid-match-email with --openid-email-claim %s: a provider says only of the claim email whether it is verified", o.Client.Claims.Email)
+	}
 	if o.Strong = c.list("openid_strong"); o.Strong == nil {
 		o.Strong = []string{"mfa"}
 	}

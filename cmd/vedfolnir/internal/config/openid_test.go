@@ -60,6 +60,7 @@ func TestMistakesInTheProvidersSettings(t *testing.T) {
 		"a file for everybody": {append(good, "--openid-client-secret="+open), "can be read by others"},
 		"two lines":            {append(good, "--openid-client-secret="+two), "on one line"},
 		"an empty file":        {append(good, "--openid-client-secret="+empty), "on one line"},
+		"a claim of their own": {append(good, "--openid-match-email", "--openid-email-claim=upn"), "only of the claim email"},
 		"a negative age":       {append(good, "--openid-max-age=-1"), "whole number of seconds"},
 		"a name for no button": {append(good, "--openid-name="+strings.Repeat("a", 61)), "on a button"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -57,8 +58,8 @@ func (p *Provider) identify(ctx context.Context, m *metadata, token *oidc.IDToke
 	now := p.config.Now()
 	azp := text(claims, "azp")
 	switch {
-	case id.Subject == "" || len(id.Subject) > maxText || len(id.SessionID) > maxText:
-		return Identity{}, fmt.Errorf("%w: its subject or session has no or too many characters", ErrUntrue)
+	case id.Subject == "" || !storable(id.Subject) || !storable(id.SessionID):
+		return Identity{}, fmt.Errorf("%w: its subject or session has no, too many or strange characters", ErrUntrue)
 	case azp != "" && azp != p.config.ClientID || azp == "" && len(token.Audience) > 1:
 		return Identity{}, fmt.Errorf("%w: the ID token was issued to %q", ErrUntrue, azp)
 	case token.IssuedAt.After(now.Add(leeway)) || id.AuthTime.After(now.Add(leeway)):
@@ -117,6 +118,11 @@ func (p *Provider) addUserInfo(ctx context.Context, m *metadata, access oauth2.T
 func (id Identity) Strong(among []string) bool {
 	return id.Context != "" && slices.Contains(among, id.Context) ||
 		slices.ContainsFunc(id.Methods, func(m string) bool { return slices.Contains(among, m) })
+}
+
+// storable reports whether a text of a provider's may be kept, as any database can.
+func storable(text string) bool {
+	return len(text) <= maxText && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 func text(claims map[string]any, name string) string {

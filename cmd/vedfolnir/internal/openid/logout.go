@@ -59,8 +59,8 @@ func (p *Provider) Logout(ctx context.Context, token string) (Logout, error) {
 		return Logout{}, fmt.Errorf("%w: it is of a time to come", ErrLogout)
 	case !l.Until.After(now):
 		return Logout{}, fmt.Errorf("%w: it is from %v, or says not when it was issued", ErrLogout, said.IssuedAt.UTC())
-	case len(l.ID) > maxText || len(l.Subject) > maxText || len(l.SessionID) > maxText:
-		return Logout{}, fmt.Errorf("%w: its jti, sub or sid has more than %d bytes", ErrLogout, maxText)
+	case !storable(l.ID) || !storable(l.Subject) || !storable(l.SessionID):
+		return Logout{}, fmt.Errorf("%w: its jti, sub or sid has too many or strange characters", ErrLogout)
 	}
 	return l, checkType(token)
 }

@@ -181,6 +181,7 @@ func TestAnswersThatAreNotToBeBelieved(t *testing.T) {
 		"no nonce":              {with(claims{"nonce": ""}), openid.ErrUntrue},
 		"no subject":            {with(claims{"sub": ""}), openid.ErrUntrue},
 		"a long subject":        {with(claims{"sub": strings.Repeat("a", 256)}), openid.ErrUntrue},
+		"a subject to be cut":   {with(claims{"sub": "kim\x00sam"}), openid.ErrUntrue},
 		"another access token":  {with(claims{"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}), openid.ErrUntrue},
 		"a proof too old": {func(p *openidtest.Provider, c *openid.Config) {
 			c.MaxAge, p.Claims["auth_time"] = time.Minute, now-300
@@ -349,6 +350,7 @@ func TestLogoutTokens(t *testing.T) {
 		"of long ago, for ever":       p.Logout(claims{"iat": now - 4000, "exp": now + 1e9}),
 		"of no time":                  p.Logout(claims{"iat": nil}),
 		"without an id":               p.Logout(claims{"jti": nil}),
+		"a sub no database keeps":     p.Logout(claims{"sub": "kim\x00"}),
 		"a long id":                   p.Logout(claims{"jti": strings.Repeat("a", 256)}),
 		"without events":              p.Logout(claims{"events": nil}),
 		"another event":               p.Logout(claims{"events": claims{"http://schemas.example/other": claims{}}}),

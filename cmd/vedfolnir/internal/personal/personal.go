@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ type Data struct {
 	Passkeys  []Passkey    `json:"passkeys"`
 	Codes     []Code       `json:"recovery_codes"`
 	Sessions  []Session    `json:"sessions"` // those that have ended too
+	Links     []Link       `json:"openid"`   // who they are at OpenID providers
 	Notices   []Notice     `json:"notices"`  // what they were told of their account
 	Audit     []audit.View `json:"audit"`    // what happened to them, and what they did
 }
@@ -81,6 +83,21 @@ type Platform struct {
 	LastUsed    *time.Time         `json:"last_used"` // null: never
 }
 
+// Link is who they are at an OpenID provider, and what began there.
+type Link struct {
+	Issuer   string            `json:"issuer"`
+	Subject  string            `json:"subject"`
+	LinkedAt *time.Time        `json:"linked_at"` // null: not any more
+	LastUsed *time.Time        `json:"last_used"` // null: never
+	Sessions []ProviderSession `json:"sessions"`
+}
+
+// ProviderSession is a session that began there, as long as it may last.
+type ProviderSession struct {
+	ID        session.ID `json:"session_id"`
+	SessionID string     `json:"sid"` // the provider's; empty: it was not told
+}
+
 // Session is one that they have, or had.
 type Session struct {
 	ID              session.ID         `json:"session_id"`
@@ -125,7 +142,7 @@ func handle(id session.ID) *session.ID {
 
 // Gather reads everything about the person of that id.
 func Gather(ctx context.Context, people *directory.Directory, store database.Store, id session.UserID, now time.Time) (Data, error) {
-	d := Data{At: now.UTC(), Platforms: []Platform{}, Passkeys: []Passkey{}, Codes: []Code{}, Sessions: []Session{}, Notices: []Notice{}, Audit: []audit.View{}}
+	d := Data{At: now.UTC(), Platforms: []Platform{}, Passkeys: []Passkey{}, Codes: []Code{}, Sessions: []Session{}, Links: []Link{}, Notices: []Notice{}, Audit: []audit.View{}}
 	if err := d.profile(ctx, people, id); err != nil {
 		return d, err
 	}
@@ -172,6 +189,9 @@ func (d *Data) profile(ctx context.Context, people *directory.Directory, id sess
 	if err := d.credentials(ctx, people, id); err != nil {
 		return err
 	}
+	if d.Links, err = links(ctx, people, id); err != nil {
+		return err
+	}
 	told, err := people.Notices(ctx, id)
 	for _, n := range told {
 		d.Notices = append(d.Notices, Notice{n.Kind, n.Title(), n.Detail, n.Times, n.First, n.Last, n.Device, n.Address, n.New})
@@ -192,6 +212,34 @@ func (d *Data) credentials(ctx context.Context, people *directory.Directory, id 
 		d.Codes = append(d.Codes, Code{c.MadeAt, optional(c.UsedAt)})
 	}
 	return err
+}
+
+func links(ctx context.Context, people *directory.Directory, id session.UserID) ([]Link, error) {
+	list := []Link{}
+	at := func(s directory.Subject) *Link {
+		i := slices.IndexFunc(list, func(l Link) bool { return l.Issuer == s.Issuer && l.Subject == s.Subject })
+		if i < 0 {
+			i, list = len(list), append(list, Link{Issuer: s.Issuer, Subject: s.Subject, Sessions: []ProviderSession{}})
+		}
+		return &list[i]
+	}
+	linked, err := people.Links(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range linked {
+		link := at(l.Subject)
+		link.LinkedAt, link.LastUsed = optional(l.LinkedAt), optional(l.LastUsed)
+	}
+	began, err := people.ProviderSessions(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range began {
+		link := at(s.Subject)
+		link.Sessions = append(link.Sessions, ProviderSession{s.Session, s.SessionID})
+	}
+	return list, nil
 }
 
 // Empty reports whether nothing is stored.

@@ -22,6 +22,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid/openidtest"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/personal"
 )
 
 type claims = openidtest.Map
@@ -490,6 +491,30 @@ func TestAPersonLinksThemselves(t *testing.T) {
 	p.Claims["sub"] = "kim-at-the-provider"
 	if gone := s.browser(t); gone.signInThere().status != 403 {
 		t.Errorf("it still opens: %d", gone.page.status)
+	}
+}
+
+// A person has what is kept of them, and an erased one leaves nothing.
+func TestTheExportTellsOfTheProvider(t *testing.T) {
+	t.Parallel()
+	s, p := withProvider(t, nil)
+	b := s.browser(t)
+	b.signInThere()
+	b.open(exportPath)
+	b.sees(`"issuer": "`+p.URL, `"subject": "kim-at-the-provider"`, `"sid": "the-provider's-session"`, `"linked_at": "2`, `"last_used": "2`)
+	kim := entry(t, s, "kim").ID
+	if _, err := personal.Erase(t.Context(), s.people, s.store.Store, s.manager, kim, audit.Operator); err != nil {
+		t.Fatal(err)
+	}
+	data, err := personal.Gather(t.Context(), s.people, s.store.Store, kim, s.manager.Now())
+	if err != nil || len(data.Links) > 0 {
+		t.Errorf("%+v, %v", data.Links, err)
+	}
+	for _, table := range []string{"directory_openid_links", "directory_openid_sessions"} {
+		var n int
+		if err := s.store.DB().QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n > 0 {
+			t.Errorf("%s: %d rows, %v", table, n, err)
+		}
 	}
 }
 
