@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 )
 
 // maxBody bounds the body of a call of the API.
@@ -31,8 +32,8 @@ var apiTable = newTable(
 	reads("/session_state", (*Handler).getState),
 	reads("/user_platforms", (*Handler).getPlatforms),
 	reads("/sessions", (*Handler).getSessions),
-	changes("DELETE", "/sessions/{handle}", (*Handler).deleteSession),
-	changes("POST", "/sessions/revoke_others", (*Handler).revokeOthers),
+	changes("DELETE", "/sessions/{handle}", (*Handler).deleteSession).ending(),
+	changes("POST", "/sessions/revoke_others", (*Handler).revokeOthers).ending(),
 	reads("/session/security", (*Handler).getSecurity),
 	reads("/session/events", (*Handler).getEvents),
 	asks("/session/validate", (*Handler).validate).signedOut(),
@@ -81,7 +82,7 @@ func (h *Handler) API() http.Handler {
 	})
 }
 
-// prepare checks a call in the order: origin, session, platform, token, body.
+// prepare checks a call in the order: origin, session, platform, token, proof, body.
 func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 	if err := h.checkOrigin(c.r); err != nil {
 		return err
@@ -100,6 +101,11 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 		}
 		if e.changes {
 			if err := h.checkToken(c.r, subject{'s', found.Session.ID}); err != nil {
+				return err
+			}
+		}
+		if e.ends && h.config.RecentToEnd > 0 {
+			if err := h.requireProof(c.r, assurance.Required{MaxAge: h.config.RecentToEnd}); err != nil {
 				return err
 			}
 		}

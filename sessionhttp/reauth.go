@@ -77,11 +77,15 @@ func checkProof(ctx context.Context, need assurance.Required) error {
 	if v.handler == nil { // the session did not come with a token
 		return errSessionRequired
 	}
-	token, err := v.handler.presented(v.request)
+	return v.handler.requireProof(v.request, need)
+}
+
+func (h *Handler) requireProof(r *http.Request, need assurance.Required) error {
+	token, err := h.presented(r)
 	if err != nil {
 		return err
 	}
-	return v.handler.m.Require(ctx, token, need)
+	return h.m.Require(r.Context(), token, need)
 }
 
 // StepUp notes that whoever req names has just proved who they are, with req.Level.

@@ -330,3 +330,31 @@ func TestAProofCannotBePrinted(t *testing.T) {
 		t.Errorf("%s", printed)
 	}
 }
+
+// 7.5.2: an application may want a proof before other sessions are ended.
+func TestEndingOtherSessionsMayAskForAProof(t *testing.T) {
+	t.Parallel()
+	k := newContract(t, session.Config{})
+	if _, err := sessionhttp.New(k.manager, sessionhttp.Config{RecentToEnd: -1}); err == nil {
+		t.Error("a negative age was taken")
+	}
+	var err error
+	if k.handler, err = sessionhttp.New(k.manager, sessionhttp.Config{Login: k.login, RecentToEnd: recently, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	c := sessiontest.NewClient(t, k.handler.Wrap(http.NotFoundHandler())).SignIn("alex")
+	other := c.Another().SignIn("alex")
+	handle := other.State().Field("session.session_id").(string)
+	k.clock.Advance(recently)
+	for range 2 {
+		wantError(t, c.Delete("/api/sessions/"+handle), 403, "REAUTH_REQUIRED", "authentication_too_old")
+		wantError(t, c.Post("/api/sessions/revoke_others", nil), 403, "REAUTH_REQUIRED", "authentication_too_old")
+	}
+	wantError(t, c.Do(c.Request("POST", "/api/sessions/revoke_others", nil)), 403, "CSRF_INVALID", "csrf_invalid") // first things first
+	other.State()
+	c.Post("/api/session/reauth", map[string]string{"password": sessiontest.Password}).Want(200)
+	c.Delete("/api/sessions/" + handle).Want(200)
+	c.Post("/api/sessions/revoke_others", nil).Want(200)
+	wantError(t, other.Get("/api/session_state"), 401, "SESSION_ENDED", "revoked_by_user")
+	c.State()
+}

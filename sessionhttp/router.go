@@ -53,6 +53,7 @@ type endpoint struct {
 	changes bool // needs the CSRF token, and always a session
 	public  bool // also without a session
 	act     bool // is something a person does
+	ends    bool // ends other sessions: see Config.RecentToEnd
 }
 
 // reads declares a route that only shows.
@@ -73,6 +74,9 @@ func changes(method, path string, serve func(*Handler, http.ResponseWriter, *cal
 
 // signedOut serves it without a session too.
 func (e endpoint) signedOut() endpoint { e.public = true; return e }
+
+// ending ends other sessions.
+func (e endpoint) ending() endpoint { e.ends = true; return e }
 
 // unattended: a page does it by itself, so that it is no activity.
 func (e endpoint) unattended() endpoint { e.act = false; return e }

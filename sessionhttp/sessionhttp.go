@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/vedfolnir/session"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	// script: for GET of ReauthPath, and after a form that failed, when [LoginProblem]
 	// says why. Nil: they see an error page.
 	ReauthPage http.Handler
+	// RecentToEnd is how lately a person must have proved who they are to end sessions
+	// other than the one they use, by the API (ASVS 5.0, 7.5.2); 0: however long ago.
+	RecentToEnd time.Duration
 	// ErrorPage shows a refusal to a person. Nil: a plain page.
 	ErrorPage func(http.ResponseWriter, *http.Request, Problem)
 
@@ -158,6 +162,9 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 		config.CookieName = "vedfolnir"
 	} else if (&http.Cookie{Name: config.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(config.CookieName, "__") {
 		mistake("CookieName", "is %q: give letters, digits and hyphens; the prefix is added over TLS", config.CookieName)
+	}
+	if config.RecentToEnd < 0 {
+		mistake("RecentToEnd", "is negative: leave it 0 to ask for no proof")
 	}
 	if config.MaxFormBytes < 0 {
 		mistake("MaxFormBytes", "is negative: leave it 0 for 1 MB")

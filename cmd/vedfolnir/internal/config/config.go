@@ -32,6 +32,11 @@ const (
 	DefaultAttemptsPerAddress = 100
 )
 
+// DefaultReauthAfter is shorter than the quarter of an hour without activity after
+// which NIST SP 800-63B-4 (2.3.3) wants a proof at its highest level, and long enough
+// to do several things in a row.
+const DefaultReauthAfter = 10 * time.Minute
+
 // Common holds the flags of every command. Each flag can also be given in the
 // environment or in the file: a flag wins over the environment, and that over the
 // file.
@@ -58,6 +63,8 @@ type Serve struct {
 
 	AttemptsPerAccount int `default:"10" placeholder:"COUNT" help:"How many wrong passwords an hour are answered for one name, and on each device that its owner has signed in with before; then it is too many attempts. Default: ${default}."`
 	AttemptsPerAddress int `default:"100" placeholder:"COUNT" help:"The same for one address (or IPv6 network of 64 bits) and all names, except for the owners of known devices. Default: ${default}."`
+
+	ReauthAfter string `default:"10m" placeholder:"DURATION" help:"How long a person's last proof of who they are is good for what is sensitive, such as ending other sessions; then they are asked again, in the page. Default: ${default}."`
 
 	AuditDays int `default:"90" placeholder:"DAYS" help:"How long what happened is kept in the database. Default: ${default}."`
 
@@ -92,6 +99,9 @@ type Settings struct {
 	LogLevel      slog.Level
 	AdminAddr     string // empty: none
 	AdminLoopback bool
+	// ReauthAfter is how long a proof of who somebody is counts for what is sensitive; 0:
+	// the default.
+	ReauthAfter time.Duration
 	// AuditKept is how long audit lines stay in the database.
 	AuditKept time.Duration
 	// NoticesKept is how long people see what they were told.
@@ -144,6 +154,7 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	}
 	out.AttemptsPerAccount = count(c, "attempts_per_account", &m)
 	out.AttemptsPerAddress = count(c, "attempts_per_address", &m)
+	out.ReauthAfter = duration(c, "reauth_after", &m)
 	out.AuditKept = days(c, "audit_days", &m)
 	out.NoticesKept = days(c, "notice_days", &m)
 	out.Webhook = webhook(c, out.Origin, &m)
@@ -182,6 +193,14 @@ func count(c chosen, key string, m *mistakes) int {
 		m.add("--%s %q: give a whole number, from 1 to 1000000", strings.ReplaceAll(key, "_", "-"), c[key].Text)
 	}
 	return n
+}
+
+func duration(c chosen, key string, m *mistakes) time.Duration {
+	d, err := time.ParseDuration(c[key].Text)
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		m.add("--%s %q: give a time such as 10m or 1h30m, from 1s to 24h", strings.ReplaceAll(key, "_", "-"), c[key].Text)
+	}
+	return d
 }
 
 func days(c chosen, key string, m *mistakes) time.Duration {

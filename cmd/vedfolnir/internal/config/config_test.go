@@ -61,6 +61,9 @@ func TestDefaults(t *testing.T) {
 	if s.AttemptsPerAccount != config.DefaultAttemptsPerAccount || s.AttemptsPerAddress != config.DefaultAttemptsPerAddress {
 		t.Errorf("attempts: %d and %d", s.AttemptsPerAccount, s.AttemptsPerAddress)
 	}
+	if s.ReauthAfter != config.DefaultReauthAfter {
+		t.Errorf("a proof counts for %v", s.ReauthAfter)
+	}
 	if s.Addr != "127.0.0.1:8080" || !s.Loopback || !s.Plain || s.Demo {
 		t.Errorf("%+v", s)
 	}
@@ -185,6 +188,8 @@ func TestMistakes(t *testing.T) {
 		{"key without certificate", nil, []string{"--tls-key=x"}, []string{"--tls-key without"}},
 		{"no such certificate", nil, []string{"--tls-cert=x", "--tls-key=y"}, []string{"--tls-cert and --tls-key"}},
 		{"no attempts, and more than can be counted", nil, []string{"--attempts-per-account=0", "--attempts-per-address=1000001"}, []string{"--attempts-per-account", "--attempts-per-address"}},
+		{"a proof that counts for no time", nil, []string{"--reauth-after=0s"}, []string{"give a time such as 10m or 1h30m, from 1s to 24h"}},
+		{"a proof that counts for ever", []string{"VEDFOLNIR_REAUTH_AFTER=25h"}, nil, []string{"--reauth-after"}},
 		{"no such level", nil, []string{"--log-level=loud"}, []string{"--log-level"}},
 		{"no such file of settings", nil, []string{"--config=none"}, []string{"--config"}},
 		{"a file that is no TOML", nil, []string{"--config", write(t, "addr = \"127.0.0.1:1\"\nwhat?\n")}, []string{"line 2"}},

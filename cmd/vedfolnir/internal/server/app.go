@@ -50,6 +50,7 @@ type App struct {
 	limits   limits
 	origin   passkeys.Site // as the settings say; zero: they do not
 	passkeys *passkeys.Ceremonies
+	recent   time.Duration // how long a proof of who somebody is counts for what is sensitive
 	sealer   *audit.Sealer // nil: there is no audit
 	finished sync.Once
 	notes    sync.WaitGroup // audit lines on their way
@@ -102,6 +103,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		cmp.Or(s.AttemptsPerAccount, config.DefaultAttemptsPerAccount), cmp.Or(s.AttemptsPerAddress, config.DefaultAttemptsPerAddress),
 		a.manager.DeriveKeys("attempts")[0],
 	}
+	a.recent = cmp.Or(s.ReauthAfter, config.DefaultReauthAfter)
 	if a.provider, err = newProvider(s.OpenID, a.manager); err != nil {
 		return nil, err
 	}
@@ -127,6 +129,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	}
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
+		ReauthPage: http.HandlerFunc(a.reauth), RecentToEnd: a.recent,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
 		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused, SignedIn: a.signedIn,
 	})

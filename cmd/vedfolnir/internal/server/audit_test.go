@@ -162,7 +162,7 @@ func TestAPersonHasAllThatIsStoredAboutThem(t *testing.T) {
 	}
 	b.signIn("alex")
 	secret := b.cookie()
-	b.sees(`href="/api/export"`)
+	b.sees(`href="/reauth?next=/api/export"`)
 	p := b.open(exportPath)
 	if p.status != 200 || p.header.Get("Content-Disposition") != `attachment; filename="vedfolnir.json"` || p.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d, %v", p.status, p.header)

@@ -78,7 +78,7 @@ func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.C
 	s := c.Session
 	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.CredentialChanged, string(s.UserID))
 	if err == nil {
-		_, err = a.sessions.Rotate(w, r)
+		_, err = a.sessions.StepUp(w, r, session.CreateRequest{UserID: s.UserID}) // they gave the current one
 	}
 	if err != nil && !errors.Is(err, session.ErrConflict) { // another tab has rotated it
 		a.log.ErrorContext(r.Context(), "a credential was changed, but not all that it let in is out", "user_id", s.UserID, "error", err)

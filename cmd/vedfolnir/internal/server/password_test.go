@@ -82,7 +82,7 @@ func TestAChangeOfPasswordEndsTheOthersAndRotatesThisOne(t *testing.T) {
 	if lines := s.told(t, "ended"); len(lines) != 1 || lines[0].Reason != session.CredentialChanged || lines[0].By != string(alex) {
 		t.Errorf("ended: %+v", lines)
 	}
-	if lines := s.told(t, "rotated"); len(lines) != 1 || lines[0].User != alex {
+	if lines := s.told(t, "reauthenticated"); len(lines) != 1 || lines[0].User != alex {
 		t.Errorf("rotated: %+v", lines)
 	}
 	if lines := s.told(t, "sign_in_refused"); len(lines) != 3 { // two at the page, one at the door

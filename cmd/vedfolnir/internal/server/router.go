@@ -40,8 +40,8 @@ func (a *App) table() []route {
 		{"GET", "/api/arrival", visitor, a.arrival},
 		{"GET", "/{$}", person, a.home},
 		{"POST", "/switch", person, a.switchPlatform},
-		{"POST", "/sessions/{id}/end", person, a.endSession},
-		{"POST", "/sessions/end-others", person, a.endOthers},
+		{"POST", "/sessions/{id}/end", person, a.recently(a.endSession)},
+		{"POST", "/sessions/end-others", person, a.recently(a.endOthers)},
 		{"GET", "/password", person, a.showPassword},
 		{"POST", "/password", person, a.changePassword},
 		{"GET", passkeysPath, person, a.showPasskeys},
@@ -58,7 +58,7 @@ func (a *App) table() []route {
 		{"POST", safetyPath + "/seen/{id}", person, a.seen},
 		{"GET", "/api/safety", person, a.safety},
 		{"POST", "/api/safety/seen/{id}", person, a.safetySeen},
-		{"GET", exportPath, person, a.export},
+		{"GET", exportPath, person, a.recently(a.export)},
 		{"GET", "/api/admin/metrics", administrator, a.showMetrics},
 	}
 	for _, path := range a.pages.Assets().Paths() {
@@ -67,8 +67,8 @@ func (a *App) table() []route {
 	if a.provider != nil {
 		routes = append(routes,
 			route{"POST", "/openid/sign-in", visitor, a.signInThere},
-			route{"POST", "/openid/link", person, a.linkThere},
-			route{"POST", "/openid/unlink", person, a.unlink},
+			route{"POST", "/openid/link", person, a.recently(a.linkThere)},
+			route{"POST", "/openid/unlink", person, a.recently(a.unlink)},
 			route{"GET", config.OpenIDCallbackPath, visitor, a.back}, // and makes a session: see there
 			route{"POST", config.OpenIDLogoutPath, machine, a.signedOutThere})
 	}

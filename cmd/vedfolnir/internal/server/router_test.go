@@ -70,16 +70,18 @@ type walk struct {
 	keys    *holding // nil: nobody has a passkey
 }
 
+// password is alex's after so many changes.
+func (w *walk) password(changes int) string {
+	if changes == 0 {
+		return directory.DemoPassword
+	}
+	return fmt.Sprint(newPassword, changes)
+}
+
 // change is the form of a change of password.
 func (w *walk) change() url.Values {
-	passwords := func(n int) string {
-		if n == 0 {
-			return directory.DemoPassword
-		}
-		return fmt.Sprint(newPassword, n)
-	}
-	next := passwords(w.changes + 1)
-	return url.Values{"current": {passwords(w.changes)}, "password": {next}, "again": {next}}
+	next := w.password(w.changes + 1)
+	return url.Values{"current": {w.password(w.changes)}, "password": {next}, "again": {next}}
 }
 
 // every route, the session handler's own too.
@@ -105,6 +107,10 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 		body = `{"username":"sam","password":"` + directory.DemoPassword + `"}`
 	case path == "/password" && method == "POST" && w.demo:
 		body, kind = w.change().Encode(), "application/x-www-form-urlencoded"
+	case path == "/api/session/reauth" && method == "POST" && w.demo:
+		body = `{"password":"` + w.password(w.changes) + `"}`
+	case path == "/reauth" && method == "POST" && w.demo:
+		body, kind = url.Values{"password": {w.password(w.changes)}}.Encode(), "application/x-www-form-urlencoded"
 	case path == "/openid/unlink" && method == "POST":
 		body, kind = url.Values{"issuer": {alexThere.Issuer}, "subject": {alexThere.Subject}}.Encode(), "application/x-www-form-urlencoded"
 	case w.keys != nil && method == "POST" && w.keys.knows(path):

@@ -61,6 +61,15 @@ type FirstStart struct {
 	Mistakes              []string // why the last attempt failed
 }
 
+// Reauth is the page on which a person proves anew who they are.
+type Reauth struct {
+	Frame
+	Next     string // a path of this server to go on to
+	Username string
+	Mistake  string // why the last attempt failed
+	Provider string // where they may do it instead; empty: nowhere
+}
+
 // Password is the page on which a person changes theirs.
 type Password struct {
 	Frame

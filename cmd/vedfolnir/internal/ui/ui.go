@@ -86,6 +86,11 @@ func (p *Pages) FirstStart(w http.ResponseWriter, status int, data FirstStart) e
 	return p.write(w, status, "firststart", data)
 }
 
+// Reauth writes the page on which a person proves anew who they are.
+func (p *Pages) Reauth(w http.ResponseWriter, status int, data Reauth) error {
+	return p.write(w, status, "reauth", data)
+}
+
 // Password writes the page on which a person changes theirs.
 func (p *Pages) Password(w http.ResponseWriter, status int, data Password) error {
 	return p.write(w, status, "password", data)

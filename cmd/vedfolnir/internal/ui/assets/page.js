@@ -144,6 +144,22 @@
     });
   });
 
+  // What may want a fresh proof of who the person is asks for it in the page, by the client's
+  // dialog. The form by itself leads to a page that does, and back.
+  document.addEventListener('submit', async (event) => {
+    const form = event.target;
+    if (!('confirm' in form.dataset) || !window.sessionSync?.isInitialized) return;
+    event.preventDefault();
+    try {
+      const answer = await window.sessionSync.fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) });
+      if (answer.ok) return location.assign(answer.url);
+      const { error, error_code: code } = await answer.json();
+      if (code !== 'REAUTH_REQUIRED') showNotification(error, 'error');
+    } catch {
+      form.submit();
+    }
+  });
+
   window.addEventListener('platformSwitched', ({ detail }) => {
     markCurrent(document, detail.platformId);
     document.title = `${detail.platformName} – Vedfolnir`;
