@@ -139,7 +139,7 @@ func installed(t *testing.T, deb string) {
 			t.Fatalf("%v: %v\n%s", c, err, out)
 		}
 	}
-	left := []string{"/var/lib/vedfolnir", "/etc/vedfolnir", "/usr/bin/vedfolnir", "/usr/share/doc/vedfolnir", "/usr/lib/systemd/system/vedfolnir.service"}
+	left := []string{"/var/lib/vedfolnir", "/etc/vedfolnir", "/usr/bin/vedfolnir", "/usr/share/doc/vedfolnir", "/usr/lib/systemd/system/vedfolnir.service", "/usr/lib/systemd/system/vedfolnir@.service"}
 	t.Cleanup(func() {
 		apt("purge", "vedfolnir")
 		for _, path := range left {
@@ -155,7 +155,9 @@ func installed(t *testing.T, deb string) {
 
 	unit := content(t, "/usr/lib/systemd/system/vedfolnir.service")
 	if _, err := exec.LookPath("systemd-analyze"); err == nil {
-		run(t, root, "systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", "/usr/lib/systemd/system/vedfolnir.service")
+		for _, unit := range []string{"vedfolnir.service", "vedfolnir@.service"} {
+			run(t, root, "systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", "/usr/lib/systemd/system/"+unit)
+		}
 	}
 	line := execStart.FindSubmatch(unit)
 	if line == nil {
