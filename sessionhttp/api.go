@@ -88,6 +88,10 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 		return err
 	}
 	found, err := h.authenticate(c.r)
+	if err == nil && found.Session.Guest { // who is nobody here, but has a token
+		c.r = c.r.WithContext(session.NewContext(c.r.Context(), &found))
+		err = errSessionRequired
+	}
 	if err != nil {
 		c.refusal = err
 		if !e.public || !isSignedOut(err) {
@@ -100,7 +104,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 			return err
 		}
 		if e.changes {
-			if err := h.checkToken(c.r, subject{'s', found.Session.ID}); err != nil {
+			if err := h.checkTokenOf(c.r, c.session); err != nil {
 				return err
 			}
 		}
@@ -116,7 +120,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 		}
 	}
 	if e.act && c.session != nil {
-		touched, err := h.m.Touch(c.r.Context(), *c.session)
+		touched, err := h.touch(c.r.Context(), *c.session)
 		if err != nil {
 			return err
 		}
@@ -264,7 +268,7 @@ func (h *Handler) heartbeat(w http.ResponseWriter, c *call) error {
 	now := *c.session
 	if beat.Active {
 		var err error
-		if now, err = h.m.Touch(c.r.Context(), now); err != nil {
+		if now, err = h.touch(c.r.Context(), now); err != nil {
 			return err
 		}
 	}
@@ -291,13 +295,17 @@ func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
 				platform = object{"id": p.ID, "name": p.Name}
 			}
 		}
-		list = append(list, object{
+		entry := object{
 			"session_id": s.ID, "is_current": s.ID == c.session.Session.ID,
 			"created_at": timestamp(s.CreatedAt), "last_activity": timestamp(s.LastActivity),
 			"expires_at": timestamp(h.m.Policy().Deadlines(s.Session).Expiry()),
 			"ip_address": s.Client.IPAddress, "user_agent": s.Client.UserAgent, "device": s.Client.Device(),
 			"platform": platform, "remembered": s.Persistent,
-		})
+		}
+		if s.Impersonator != "" {
+			entry["impersonator"] = s.Impersonator
+		}
+		list = append(list, entry)
 	}
 	writeJSON(w, 200, object{"success": true, "sessions": list})
 	return nil
@@ -316,8 +324,7 @@ func (h *Handler) deleteSession(w http.ResponseWriter, c *call) error {
 }
 
 func (h *Handler) revokeOthers(w http.ResponseWriter, c *call) error {
-	s := c.session.Session
-	n, err := h.m.RevokeOthers(c.r.Context(), s.UserID, s.ID, session.RevokedByUser, string(s.UserID))
+	n, err := h.EndOthers(c.r, c.session)
 	if err != nil {
 		return err
 	}
@@ -337,6 +344,19 @@ func (h *Handler) getSecurity(w http.ResponseWriter, c *call) error {
 	return nil
 }
 
+// EndOthers ends all of the person's sessions but this one, and returns how many.
+func (h *Handler) EndOthers(r *http.Request, c *session.Context) (int, error) {
+	return h.m.RevokeOthers(r.Context(), c.Session.UserID, c.Session.ID, revoked(c), c.Session.Actor())
+}
+
+// revoked is why a session ends that is ended through this one.
+func revoked(c *session.Context) session.Reason {
+	if c.Session.Impersonator != "" {
+		return session.RevokedByAdmin
+	}
+	return session.RevokedByUser
+}
+
 // EndOwn ends one of the person's own live sessions, named by its handle's text.
 // Any other handle is refused alike.
 func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) error {
@@ -351,7 +371,7 @@ func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) err
 	if !slices.ContainsFunc(mine, func(s session.Detail) bool { return s.ID == id }) {
 		return errNoSuchSession
 	}
-	err = h.m.Revoke(r.Context(), id, session.RevokedByUser, string(c.Session.UserID))
+	err = h.m.Revoke(r.Context(), id, revoked(c), c.Session.Actor())
 	if _, before := session.Ended(err); before || errors.Is(err, session.ErrNotFound) {
 		return errNoSuchSession
 	}

@@ -50,9 +50,10 @@ func cookie(header http.Header, name string) (value string, err error) {
 	return value, nil
 }
 
-// token returns the one in the session cookie; presented is false without one.
-func (h *Handler) token(r *http.Request) (t session.Token, presented bool, err error) {
-	value, err := cookie(r.Header, h.cookieName(r, ""))
+// token returns the one in the session cookie of that suffix; presented is false
+// without one.
+func (h *Handler) token(r *http.Request, suffix string) (t session.Token, presented bool, err error) {
+	value, err := cookie(r.Header, h.cookieName(r, suffix))
 	if err != nil || value == "" {
 		return session.Token{}, err != nil, err
 	}
@@ -61,8 +62,8 @@ func (h *Handler) token(r *http.Request) (t session.Token, presented bool, err e
 }
 
 // presented returns the token in the session cookie, or why there is none.
-func (h *Handler) presented(r *http.Request) (session.Token, error) {
-	t, presented, err := h.token(r)
+func (h *Handler) presented(r *http.Request, suffix string) (session.Token, error) {
+	t, presented, err := h.token(r, suffix)
 	if err == nil && !presented {
 		err = errSessionRequired
 	}
@@ -71,8 +72,8 @@ func (h *Handler) presented(r *http.Request) (session.Token, error) {
 
 // setCookie is called by sign-in, rotation and sign-out alone; a zero token clears.
 // One that is persistent stays when the browser is closed.
-func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, t session.Token, persistent bool) {
-	c := h.newCookie(r, "")
+func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, suffix string, t session.Token, persistent bool) {
+	c := h.newCookie(r, suffix)
 	if t == (session.Token{}) {
 		c.MaxAge = -1
 	} else {

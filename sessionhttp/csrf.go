@@ -74,7 +74,7 @@ func (c csrf) check(text string, s subject) error {
 // request must have come through the middleware. For somebody signed out it may
 // set the pre-login cookie, so call it before the body is written.
 func (h *Handler) CSRFToken(w http.ResponseWriter, r *http.Request) string {
-	if c := session.FromContext(r.Context()); c.SignedIn() {
+	if c := session.FromContext(r.Context()); c.Live() {
 		return h.csrf.make(subject{'s', c.Session.ID})
 	}
 	visit := visitOf(r.Context())
@@ -134,6 +134,16 @@ func (h *Handler) checkOrigin(r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// checkTokenOf demands the token of a live session. What a guest had open from before
+// there was one is as good: it is of the same browser.
+func (h *Handler) checkTokenOf(r *http.Request, c *session.Context) error {
+	err := h.checkToken(r, subject{'s', c.Session.ID})
+	if id, ok := h.prelogin(r); err != nil && c.Session.Guest && ok && h.checkToken(r, subject{'p', id}) == nil {
+		return nil
+	}
+	return err
 }
 
 // checkToken demands the token of the login: in the header, or in the field of a

@@ -28,6 +28,11 @@
 // that post or delete in a platform's name. [Handler.RequireRecent] and
 // [Handler.RequireLevel] are for what is sensitive: whoever has not proved lately, or
 // surely enough, who they are is asked to, in the page, and then it is done.
+// [Handler.RequireOwner] keeps out an operator who acts as the person, by
+// [Handler.Impersonate].
+//
+// [Handler.StartGuest] is for applications that keep something of people before they
+// sign in.
 //
 // Any router will do: Wrap what it serves, or give it Wrap and the guards as
 // middleware. One whose middleware is not that of net/http asks [CheckSession] and

@@ -32,17 +32,23 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, req session.Cre
 		return nil, session.Token{}, ErrPlainHTTP
 	}
 	req.Client = h.Client(r)
-	if held, err := h.authenticate(r); err == nil {
+	held, err := h.authenticateOwn(r)
+	guest := err == nil && held.Session.Guest
+	if err == nil && !guest {
 		req.Replaces = held.Session.ID
 	}
 	c, token, err := h.m.Create(r.Context(), req)
 	if err != nil {
 		return nil, session.Token{}, err
 	}
+	if guest {
+		h.carryOver(r.Context(), &held, &c)
+	}
 	if h.config.SignedIn != nil {
 		h.config.SignedIn(r, &c)
 	}
-	h.setCookie(w, r, token, c.Session.Persistent)
+	h.setCookie(w, r, "", token, c.Session.Persistent)
+	h.stopActing(w, r)
 	if h.devices != nil {
 		h.rememberDevice(w, r, c.Session.UserID)
 	}
@@ -67,7 +73,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, replace func(ses
 		h.explainPlainHTTP(r)
 		return nil, session.Token{}, ErrPlainHTTP
 	}
-	presented, err := h.presented(r)
+	presented, err := h.presented(r, suffixOf(session.FromContext(r.Context())))
 	if err != nil {
 		return nil, session.Token{}, err
 	}
@@ -75,18 +81,22 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, replace func(ses
 	if err != nil {
 		return nil, session.Token{}, err
 	}
-	h.setCookie(w, r, token, c.Session.Persistent)
+	h.setCookie(w, r, suffixOf(&c), token, c.Session.Persistent)
 	return &c, token, nil
 }
 
 // SignOut ends the browser's session and clears its cookie, also if the store
 // does not answer: the error then says that the session itself could not be ended.
-// Without a live session only the cookie goes.
+// Without a live session only the cookie goes. An operator who acts as somebody is
+// signed out of that alone, and is themself again.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.authenticate(r)
-	h.setCookie(w, r, session.Token{}, false)
+	if suffixOf(&c) == "" {
+		h.setCookie(w, r, "", session.Token{}, false)
+	}
+	h.stopActing(w, r)
 	if err == nil {
-		err = h.m.Revoke(r.Context(), c.Session.ID, session.SignedOut, string(c.Session.UserID))
+		err = h.end(r.Context(), &c, session.SignedOut)
 	}
 	if err == nil || isSignedOut(err) || errors.Is(err, session.ErrMalformed) {
 		return nil // it has ended, by this call or before
@@ -148,7 +158,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 // checkLoginToken: a browser that is signed in has been checked by the
 // middleware; any other's token is bound to its pre-login cookie.
 func (h *Handler) checkLoginToken(r *http.Request) error {
-	if session.FromContext(r.Context()).SignedIn() {
+	if session.FromContext(r.Context()).Live() {
 		return nil
 	}
 	id, ok := h.prelogin(r)
@@ -263,10 +273,16 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, next http.
 }
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
+	acting := suffixOf(session.FromContext(r.Context())) != ""
 	if err := h.SignOut(w, r); err != nil {
 		return err
 	}
-	if !h.answersJSON(r) {
+	switch {
+	case h.answersJSON(r):
+	case acting: // who is themself again
+		seeOther(w, h.config.HomePath)
+		return nil
+	default:
 		seeOther(w, h.config.LoginPath)
 		return nil
 	}
@@ -282,11 +298,15 @@ func (h *Handler) checkLogoutToken(r *http.Request) error {
 	if refusal == nil || isSignedOut(refusal) {
 		return nil
 	}
-	t, presented, err := h.token(r)
+	t, presented, err := h.token(r, "")
 	if err != nil || !presented {
 		return nil // a cookie that never opened anything
 	}
-	return h.checkToken(r, subject{'s', t.ID()})
+	err = h.checkToken(r, subject{'s', t.ID()})
+	if t, presented, _ := h.token(r, actingSuffix); presented && err != nil {
+		err = h.checkToken(r, subject{'s', t.ID()})
+	}
+	return err
 }
 
 // answersJSON: a form gets a page, JSON gets JSON.

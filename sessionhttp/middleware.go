@@ -31,17 +31,30 @@ func visitOf(ctx context.Context) *visit {
 	return &visit{refusal: errSessionRequired}
 }
 
-// authenticate finds the live session of r, or says why there is none. What may
-// change something needs more than the grace of an outage.
+// authenticate finds the live session of r, or says why there is none: that of the
+// browser, or the one in which an operator acts as somebody.
 func (h *Handler) authenticate(r *http.Request) (session.Context, error) {
-	token, err := h.presented(r)
+	own, err := h.authenticateOwn(r)
+	if err != nil {
+		return own, err
+	}
+	return h.acting(r, own)
+}
+
+// authenticateOwn finds the browser's; what an operator acts in is none. What may
+// change something needs more than the grace of an outage.
+func (h *Handler) authenticateOwn(r *http.Request) (session.Context, error) {
+	token, err := h.presented(r, "")
 	if err != nil {
 		return session.Context{}, err
 	}
 	inGrace := h.m.InGrace()
 	c, err := h.m.Authenticate(r.Context(), token, h.Client(r))
-	if err == nil && isUnsafe(r.Method) && (inGrace || h.m.InGrace()) {
+	switch {
+	case err == nil && isUnsafe(r.Method) && (inGrace || h.m.InGrace()):
 		return session.Context{}, session.ErrUnavailable
+	case err == nil && c.Session.Impersonator != "":
+		return session.Context{}, session.ErrNotFound
 	}
 	return c, err
 }
@@ -104,6 +117,9 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (*http.Request, 
 	if refusal != nil {
 		return r.WithContext(ctx), nil
 	}
+	if suffixOf(&c) == "" {
+		h.stopActing(w, r)
+	}
 	acting, err := h.admit(r, c)
 	if err != nil { // whose request is refused is known
 		return r.WithContext(session.NewContext(ctx, &c)), err
@@ -134,7 +150,7 @@ func formError(err error) error {
 // admit checks a request of a live session and notes what it does.
 func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, error) {
 	if isUnsafe(r.Method) {
-		if err := h.checkToken(r, subject{'s', c.Session.ID}); err != nil {
+		if err := h.checkTokenOf(r, &c); err != nil {
 			return nil, err
 		}
 	}
@@ -146,7 +162,7 @@ func (h *Handler) admit(r *http.Request, c session.Context) (*session.Context, e
 		}
 	}
 	if (isUnsafe(r.Method) || isNavigation(r)) && !h.m.InGrace() { // when activity cannot be stored
-		touched, err := h.m.Touch(r.Context(), *acting)
+		touched, err := h.touch(r.Context(), *acting)
 		if err != nil {
 			return nil, err
 		}

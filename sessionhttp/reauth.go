@@ -70,7 +70,7 @@ func CheckLevel(ctx context.Context, level session.Level) error {
 }
 
 func checkProof(ctx context.Context, need assurance.Required) error {
-	if err := CheckSession(ctx); err != nil {
+	if err := CheckOwner(ctx); err != nil { // an operator cannot prove to be the person
 		return err
 	}
 	v := visitOf(ctx)
@@ -81,7 +81,7 @@ func checkProof(ctx context.Context, need assurance.Required) error {
 }
 
 func (h *Handler) requireProof(r *http.Request, need assurance.Required) error {
-	token, err := h.presented(r)
+	token, err := h.presented(r, "")
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,9 @@ func (h *Handler) StepUp(w http.ResponseWriter, r *http.Request, req session.Cre
 
 func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, req session.CreateRequest) (*session.Context, session.Token, error) {
 	held, err := h.authenticate(r)
+	if err == nil && held.Session.Impersonator != "" {
+		err = ErrForbidden
+	}
 	if err != nil {
 		return nil, session.Token{}, err
 	}
@@ -130,6 +133,9 @@ func byPassword(login Login) Reauth {
 
 // proveAnew has the application check what was given, and notes what it came to.
 func (h *Handler) proveAnew(w http.ResponseWriter, r *http.Request, c *session.Context, given ReauthProof) (*session.Context, session.Token, error) {
+	if err := CheckOwner(r.Context()); err != nil {
+		return nil, session.Token{}, err
+	}
 	if given.Passkey == nil {
 		var err error
 		if given.Credentials, err = checkCredentials(firstOf(given.Username, c.User().Username), given.Password); err != nil {
@@ -147,6 +153,9 @@ func (h *Handler) proveAnew(w http.ResponseWriter, r *http.Request, c *session.C
 func (h *Handler) reauthOptions(w http.ResponseWriter, c *call) error {
 	if h.config.Reauth == nil {
 		return errNotFound
+	}
+	if err := CheckOwner(c.r.Context()); err != nil {
+		return err
 	}
 	options := ReauthOptions{Methods: []string{"password"}}
 	if h.config.ReauthOptions != nil {

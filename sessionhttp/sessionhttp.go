@@ -76,6 +76,18 @@ type Config struct {
 	SignedIn func(*http.Request, *session.Context)
 	// MaxFormBytes bounds a form that carries its CSRF token in a field; 1 MB.
 	MaxFormBytes int64
+	// MayImpersonate decides whether the operator may act as the person, by
+	// [Handler.Impersonate]. It is asked at the beginning, with each request, and every
+	// few seconds of a stream: ErrForbidden ends it. Any other error means that it could
+	// not tell. Nil: nobody may.
+	MayImpersonate func(ctx context.Context, operator, person session.UserID) error
+	// GuestSignedIn takes over what the application wants to keep of a guest who has
+	// signed in: both sessions are given, of which the guest's has ended by then and
+	// the person's is about to be answered. It is called once for each guest, even if
+	// two tabs sign in at once. An error does not undo the sign-in: it is logged, with
+	// the guest's id, under which the application can still find what there was; and so
+	// it can if the process ends in between, when nobody calls again. Nil: nothing is.
+	GuestSignedIn func(ctx context.Context, guest, person *session.Context) error
 	// Refused is told of every refusal that is answered, to count them. It must not
 	// block.
 	Refused func(*http.Request, Problem)

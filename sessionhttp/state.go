@@ -37,6 +37,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b 
 // serveState is GET /api/session_state without the table's detours.
 func (h *Handler) serveState(w http.ResponseWriter, r *http.Request) {
 	c, err := h.authenticate(r)
+	if err == nil && c.Session.Guest {
+		err = errSessionRequired
+	}
 	if err == nil && len(r.Header["X-Platform-Id"]) > 0 {
 		_, err = actAs(r, &c)
 	}

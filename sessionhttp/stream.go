@@ -80,7 +80,13 @@ func (h *Handler) getEvents(w http.ResponseWriter, c *call) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	s.run(c.r.Context(), subscription)
+	s.run(c.r.Context(), subscription, func() bool {
+		if c.session.Session.Impersonator == "" {
+			return true
+		}
+		now, err := h.authenticate(c.r)
+		return err == nil && now.Session.ID == id
+	})
 	return nil
 }
 
@@ -106,8 +112,9 @@ type stream struct {
 }
 
 // run writes until the session, the reader or the manager ends: Next says so after
-// the last event. There is nobody left to tell of an error: the reader has gone.
-func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
+// the last event. There is nobody left to tell of an error: the reader has gone. In
+// each silence it asks whether the reader still may.
+func (s *stream) run(ctx context.Context, subscription *session.Subscription, may func() bool) {
 	heartbeat := min(s.h.m.Config().Sync.HeartbeatInterval, maxHeartbeat)
 	if s.write(beat) != nil {
 		return
@@ -120,6 +127,9 @@ func (s *stream) run(ctx context.Context, subscription *session.Subscription) {
 		case err == nil:
 			err = s.event(e)
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			if !may() {
+				return
+			}
 			err = s.write(beat)
 		case errors.Is(err, session.ErrClosed):
 			// Spread out, so that a restart is not met by everybody at once.
