@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -439,6 +440,31 @@ func TestTheUnitStartsACrashedServerAgain(t *testing.T) {
 			if list, ok := strings.CutPrefix(line, setting); ok && slices.Contains(strings.Fields(list), status) {
 				t.Errorf("after a crash (%s) it stays down: %s", status, line)
 			}
+		}
+	}
+}
+
+// What a node took and did not answer may have been done: nginx asks the next one for
+// what is the same done twice, and for nothing else.
+func TestTheSampleOfNginxRepeatsOnlyWhatMayBeDoneTwice(t *testing.T) {
+	t.Parallel()
+	c := &cluster{t: t, folder: t.TempDir()}
+	c.roots = certificate(t, c.folder)
+	var asked atomic.Int64
+	for range 2 {
+		node := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			asked.Add(1)
+			panic(http.ErrAbortHandler) // it is gone, without an answer
+		}))
+		t.Cleanup(node.Close)
+		c.addrs = append(c.addrs, node.Listener.Addr().String())
+	}
+	v := &visitor{t: t, url: nginxSample(t, c), client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.roots}}}}
+	for path, want := range map[string]int64{"/api/switch_platform/1": 2, "/logout": 2, "/login": 1, "/password": 1} {
+		asked.Store(0)
+		status, _, err := v.do(t.Context(), "POST", path, "{}")
+		if err != nil || status != 502 || asked.Load() != want {
+			t.Errorf("%s: %d nodes were asked, want %d; %d %v", path, asked.Load(), want, status, err)
 		}
 	}
 }
