@@ -81,6 +81,21 @@ func TestTheSignInPageSaysWhyTheSessionEnded(t *testing.T) {
 	phone.sees("You signed in on Safari on iPhone today at ", "and this session made way.")
 }
 
+// A form that is sent from a page whose session has ended meanwhile leads to the same
+// words, and not to some about an old page.
+func TestAFormOfAnEndedSessionIsToldWhy(t *testing.T) {
+	s := demo(t)
+	desk, phone := s.browser(t), s.browser(t)
+	desk.signIn("alex")
+	phone.signIn("alex")
+	phone.submit(">End</button>")
+	desk.submit("Switch to")
+	if desk.page.path != "/login" {
+		t.Errorf("it is at %s", desk.page.path)
+	}
+	desk.sees("You ended this session from ")
+}
+
 // The person's page, the API and the audit say the same of a session that another
 // browser uses too.
 func TestWhatWasNoticedIsSaidAlikeEverywhere(t *testing.T) {

@@ -107,11 +107,11 @@ func (a *App) newRouter(routes []route) (router, error) {
 			if route.who == administrator {
 				h = a.requireAdmin(h)
 			}
-			if route.who >= person {
-				h = a.sessions.RequireSession(h)
-			}
 			if changes {
 				h = a.sessions.RequireToken(h)
+			}
+			if route.who >= person { // first: whose session has ended is told so, and not that their page is old
+				h = a.sessions.RequireSession(h)
 			}
 			r.pages.Handle(name, h)
 		case strings.ContainsAny(route.pattern, "{}") || r.fixed[route.pattern].serve != nil:

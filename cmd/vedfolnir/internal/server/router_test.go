@@ -56,7 +56,7 @@ func TestARouteWithoutItsChecksIsRefused(t *testing.T) {
 	if answer := w.do(t, v, "DELETE", "/own", nil); answer.Code != 200 || done != 1 {
 		t.Errorf("by its own page: %d", answer.Code)
 	}
-	if answer := w.do(t, visitor0, "DELETE", "/own", nil); answer.Code != 403 || done != 1 {
+	if answer := w.do(t, visitor0, "DELETE", "/own", nil); answer.Code != 401 || done != 1 {
 		t.Errorf("by nobody: %d", answer.Code)
 	}
 }
