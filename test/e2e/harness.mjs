@@ -1,9 +1,10 @@
 // What the specs stand on: a demo server of their own on a free port, with a
 // database of its own, and Debian's Chromium. Nothing is left behind.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { appendFileSync, existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,15 +43,20 @@ function overheard(text) {
   if (process.env.OVERHEARD) appendFileSync(join(process.env.OVERHEARD, `e2e-${process.pid}`), text);
 }
 
-/** A demo server; `env` holds settings, or makes them of the server. It can be killed and started again on its database. */
+/**
+ * A demo server; `env` holds settings, or makes them of the server. It can be killed and
+ * started again on its database. With `flags` it is no demo, and has the database that
+ * they name.
+ */
 export class Server {
   #process;
   #folder;
 
-  static async start(env = {}) {
+  static async start(env = {}, flags = undefined) {
     const server = new Server();
     server.#folder = await mkdtemp(join(tmpdir(), 'vedfolnir-e2e-'));
     server.database = join(server.#folder, 'demo.db');
+    server.flags = flags ?? ['--demo', '--database', `sqlite:${server.database}`];
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;
     server.env = typeof env === 'function' ? env(server) : env;
@@ -61,7 +67,7 @@ export class Server {
 
   async up() {
     this.output = '';
-    this.#process = spawn(BINARY, ['serve', '--demo', '--addr', `127.0.0.1:${this.port}`, '--database', `sqlite:${this.database}`], {
+    this.#process = spawn(BINARY, ['serve', '--addr', `127.0.0.1:${this.port}`, ...this.flags], {
       env: { PATH: process.env.PATH, HOME: this.#folder, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const pipe of [this.#process.stdout, this.#process.stderr]) {
@@ -113,6 +119,72 @@ export class Server {
   }
 }
 
+// Ends the server, and removes its folder, when its input ends: however these specs do.
+const POSTGRESQL = `
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync >/dev/null
+"$1/postgres" -D "$folder/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off &
+cat >/dev/null
+kill -INT $!
+wait $!
+`;
+
+/** A function from a database's name to its address: on the server that runs here, or else on one that is started. */
+async function postgresql() {
+  const { PGHOST = '127.0.0.1', PGPORT = '5432', PGUSER = 'postgres' } = process.env;
+  const on = (host, port, user) => (database) => `postgres:///${database}?host=${host}&port=${port}&user=${user}&sslmode=disable`;
+  const running = on(PGHOST, PGPORT, PGUSER);
+  const answers = (at) => spawnSync('psql', ['-Xqw', '-c', 'SELECT 1', at('postgres')], { stdio: 'ignore' }).status === 0;
+  if (answers(running)) return running;
+  const newest = Math.max(...readdirSync('/usr/lib/postgresql').map(Number).filter(Boolean));
+  const port = await freePort();
+  const command = ['sh', '-euc', POSTGRESQL, 'sh', `/usr/lib/postgresql/${newest}/bin`, port];
+  if (process.getuid() === 0) command.unshift('runuser', '-u', 'postgres', '--');
+  const child = spawn(command[0], command.slice(1), { cwd: '/', stdio: ['pipe', 'ignore', 'ignore'] });
+  const ended = once(child, 'exit');
+  atTheEnd(async () => {
+    child.stdin.end();
+    await ended;
+  });
+  const started = on('127.0.0.1', port, 'postgres');
+  await until(() => answers(started), 'PostgreSQL does not start');
+  return started;
+}
+
+/** Whether `nodes` can be had on this machine; if not, what is missing. */
+export const withoutNodes = ['/usr/sbin/nginx', '/usr/bin/psql'].find((path) => !existsSync(path));
+
+/**
+ * Several servers on one PostgreSQL database, which is gone at the end, with a person kim
+ * whose platforms are `platforms`; and nginx in front of them, at the address `url`.
+ */
+export async function nodes(count, platforms, password) {
+  const [dir, at] = await Promise.all([folder(), postgresql()]);
+  const sql = (text) => execFileSync('psql', ['-Xqw', '-v', 'ON_ERROR_STOP=1', '-c', text, at('postgres')], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const name = `vedfolnir_e2e_${randomUUID().replaceAll('-', '')}`;
+  sql(`CREATE DATABASE ${name}`);
+  atTheEnd(() => sql(`DROP DATABASE ${name} WITH (FORCE)`));
+  const flags = ['--database', at(name), '--keys', join(dir, 'v.keys')];
+  const command = (input, ...args) => execFileSync(BINARY, [...args, ...flags], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir }, input, stdio: ['pipe', 'ignore', 'inherit'] });
+  command('', 'keys', 'make');
+  command(password, 'user', 'add', 'kim', '--email', 'kim@example.org', '--password-stdin');
+  for (const platform of platforms) command('', 'platform', 'add', 'kim', platform, '--type', 'mastodon', '--url', 'https://mastodon.example');
+
+  const servers = [];
+  while (servers.length < count) servers.push(await Server.start({}, flags));
+  const [port, plain] = [await freePort(), await freePort()];
+  // The browser is on this machine, so that the way to nginx needs no TLS.
+  const conf = (await readFile(resolve(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8'))
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${port};`).replace('listen 80;', `listen 127.0.0.1:${plain};`).replace(/^\s*ssl_.*$/gm, '')
+    .replace('server 127.0.0.1:8080 max_fails=0;', servers.map((s) => `server 127.0.0.1:${s.port} max_fails=0;`).join(' '));
+  const user = process.getuid() === 0 ? 'user root;' : '';
+  await writeFile(join(dir, 'nginx.conf'), `${user} pid nginx.pid; error_log stderr; daemon off; events {}\nhttp { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((part) => `${part}_temp_path ${part};`).join(' ')}\n${conf}\n}`);
+  const url = `http://127.0.0.1:${port}`;
+  await serve(`${url}/readyz`, '/usr/sbin/nginx', ['-p', dir, '-c', 'nginx.conf', '-e', 'stderr']);
+  return { servers, url };
+}
+
 /** Runs a program until the specs end, and returns when it answers 200 at `url`. */
 export async function serve(url, command, args, options) {
   let output = '';
@@ -144,10 +216,10 @@ export async function browser(options = {}) {
 }
 
 /** Signs in on the page, as a person does, and returns the tab. */
-export async function signIn(context, server, name = 'alex') {
+export async function signIn(context, server, name = 'alex', password = 'vedfolnir-demo') {
   const tab = await openTab(context, `${server.url}/login`);
   await tab.fill('#username', name);
-  await tab.fill('#password', 'vedfolnir-demo');
+  await tab.fill('#password', password);
   await tab.click('button.main');
   await tab.waitForURL(`${server.url}/`);
   return tab;
