@@ -6,7 +6,8 @@
 # make vuln       known weaknesses in what is used; asks the Go project's database
 # make bench      speed, beside a bare handler and beside scs
 # make bench-sync  how soon tabs follow a switch, and what idle tabs cost
-# make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong
+# make soak       SOAKTIME of mixed load; fails if memory grows or an answer is wrong.
+#                 Then CLUSTER_TIME of three nodes under faults, in parts of five minutes
 # make web        builds the scripts that the binary embeds
 # make e2e        pages in a real browser (part of make test)
 # make release    static programs for every system, with checksums, into bin/release
@@ -18,6 +19,7 @@
 
 FUZZTIME ?= 2m
 SOAKTIME ?= 10m
+CLUSTER_TIME ?= 1h
 ATTACK_SAMPLES ?= 60
 
 MODULES := $(sort $(shell find . -name node_modules -prune -o -name testdata -prune -o -name go.mod -exec dirname {} \;))
@@ -58,13 +60,13 @@ test-web:
 
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
-	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer ip; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race -timeout=20m $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/...
 
 e2e:
 	@sh tools/need node chromium || $(SKIP_UNLESS_CI); \
-	for thing in firefox nginx flask; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
+	for thing in firefox nginx flask postgresql; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	$(call npm-ci,test/e2e) && \
 	CGO_ENABLED=0 go build -trimpath -o bin/vedfolnir ./cmd/vedfolnir && \
 	cd test/e2e && npm test
@@ -108,6 +110,7 @@ bench-sync:
 
 soak:
 	@cd bench && go run . -soak $(SOAKTIME)
+	@sh tools/need nginx postgresql ip && go test -count=1 -timeout=0 -v ./test/cluster -run TestNodesKeepTheirPromises -cluster.time=$(CLUSTER_TIME)
 
 web:
 	cd web && go run .

@@ -54,5 +54,18 @@ func TestNodesWhoseClocksDifferEndNothingEarly(t *testing.T) {
 		if age := time.Since(c.Session.CreatedAt).Abs(); age > 2*time.Second {
 			t.Errorf("it began %v ago", age)
 		}
+		if err := nodes[0].Revoke(t.Context(), c.Session.ID, session.SignedOut, "alex"); err != nil {
+			t.Fatal(err)
+		}
+		for ended := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			asked := time.Now()
+			_, err := nodes[1].Authenticate(t.Context(), token, session.Client{})
+			if _, over := session.Ended(err); over {
+				break
+			}
+			if err != nil || asked.Sub(ended) > nodes[1].Config().Sync.Lease {
+				t.Fatalf("%v after its end the other node says %v", asked.Sub(ended), err)
+			}
+		}
 	}
 }

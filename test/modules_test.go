@@ -152,6 +152,7 @@ var allowed = map[string][]string{
 	"bench":                                             {".", "sessionhttp", "sqlitestore", "memstore"},
 	"test":                                              {},
 	"test/attack":                                       {"internal/nginxtest"},
+	"test/cluster":                                      {},
 	"test/e2e/rotating":                                 {".", "memstore", "sessionhttp"},
 }
 
