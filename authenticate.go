@@ -26,7 +26,7 @@ func (m *Manager) Authenticate(ctx context.Context, token Token, seen Client) (C
 		m.eye.Passes(token.id, f.client, client.Info(seen), now) {
 		return m.withProfile(ctx, f)
 	}
-	r, err := m.read(ctx, token.id)
+	r, err := m.read(ctx, token.id, presented)
 	if err != nil {
 		return Context{}, err
 	}

@@ -57,9 +57,9 @@ func TestMissesOfOneSessionShareOneRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &countingStore{Store: memstore.New()}
 		slow := &slowReads{Store: store, read: make(chan struct{}, 1)}
-		m := open(t, slow, people, session.Config{Sync: session.Sync{Lease: session.NoLease}})
-		_, token := signIn(t, m, "1")
-		synctest.Wait() // the feed has been read for the first time, which spoils every read
+		m := open(t, slow, people, session.Config{})
+		_, token := signIn(t, m, "1") // and not remembered
+		synctest.Wait()               // the feed has been read for the first time, which spoils every read
 		before := store.reads.Load()
 		hold := slow.holdNext()
 		var wg sync.WaitGroup

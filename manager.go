@@ -80,7 +80,7 @@ func New(store Store, directory Directory, config Config) (*Manager, error) {
 	}
 	m.ask = people.Asking(m.Now, m.askDirectory, Person.clientView)
 	m.eye = noticing.New(config.Security.Suspicion, m.marks)
-	m.memory = memory.New[Record, *profile](m.snapshot, storeTimeout, ErrClosed)
+	m.memory = memory.New[Record, *profile](m.snapshot, config.Sync.Lease, storeTimeout, ErrClosed)
 	m.life = background.NewLife(m.shutDown)
 	if config.Bus != nil {
 		m.tellBus, m.leaveBus = config.Bus.Join(m.feed.Ring)
@@ -179,6 +179,6 @@ func (m *Manager) readFeed(ctx context.Context) error {
 	for _, ch := range feed.Changes {
 		m.heard(ch)
 	}
-	m.memory.Renew(start, m.config.Sync.Lease)
+	m.memory.Renew(start)
 	return nil
 }

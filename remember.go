@@ -59,9 +59,13 @@ func (m *Manager) remembered(id ID) (f found, ok bool) {
 	}, s.Rev, p, s.Tokens, s.Client}, true
 }
 
-// read asks the store, together with whoever else is asking for the same.
-func (m *Manager) read(ctx context.Context, id ID) (Record, error) {
-	r, err := m.memory.ReadSession(ctx, id, func(ctx context.Context) (Record, error) { return m.store.Get(ctx, id) })
+// read asks the store, together with whoever else is asking for the same. What was
+// asked before this request came may say yes to it, never no: to one that presents a
+// token, only that this opens the session.
+func (m *Manager) read(ctx context.Context, id ID, presented ...SecretHash) (Record, error) {
+	r, err := m.memory.ReadSession(ctx, id, func(ctx context.Context) (Record, error) { return m.store.Get(ctx, id) }, func(r Record) bool {
+		return m.policy.Check(r.Session, m.Now()) == "" && (presented == nil || r.tokens().Standing(presented[0], m.Now(), m.policy.Overlap).Opens())
+	})
 	return r, storeError("read session", err)
 }
 

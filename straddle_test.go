@@ -77,6 +77,40 @@ func TestAReadThatStraddlesAChangeOfTheUserIsNotKept(t *testing.T) {
 	}
 }
 
+// A read that somebody began before may say yes to a later request, and never no: the
+// request's token may be newer than the read, and this node may not have heard of it.
+func TestARequestIsNotRefusedByAReadFromBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := memstore.New()
+		store := &slowReads{Store: all, read: make(chan struct{})}
+		here := open(t, store, people, session.Config{}) // without a bus
+		there := open(t, all, people, session.Config{})
+		_, token := signIn(t, there, "1")
+		synctest.Wait()
+
+		hold := store.holdNext()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := here.Authenticate(context.Background(), token, firefox); err != nil {
+				t.Errorf("by the token that was good when it came: %v", err)
+			}
+		})
+		<-store.read // the store has said which token is good
+		_, fresh, err := there.Rotate(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if _, err := here.Authenticate(context.Background(), fresh, firefox); err != nil {
+				t.Errorf("by the token that has just come: %v", err)
+			}
+		})
+		synctest.Wait()
+		close(hold)
+		wg.Wait()
+	})
+}
+
 // Who is woken by a change must not be answered from before it.
 func TestASubscriptionIsNotAnsweredByAReadFromBeforeTheChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -74,17 +74,18 @@ type Memory[R any, P Profile] struct {
 	sessions  reads[[16]byte, R]
 	people    reads[string, P]
 	lease     lease
+	length    time.Duration // of the lease
 	epoch     atomic.Uint64
 }
 
-// New returns an empty memory without a lease. Of a record it remembers what
-// snapshot makes of it. A shared read has as long as patience, and fails with
-// refusal once the memory is closed.
-func New[R any, P Profile](snapshot func(R) Session, patience time.Duration, refusal error) *Memory[R, P] {
+// New returns an empty memory, whose leases will be that long; 0: it has none. Of a
+// record it remembers what snapshot makes of it. A shared read has as long as
+// patience, and fails with refusal once the memory is closed.
+func New[R any, P Profile](snapshot func(R) Session, lease, patience time.Duration, refusal error) *Memory[R, P] {
 	return &Memory[R, P]{
-		snapshot: snapshot,
-		sessions: reads[[16]byte, R]{patience: patience, refusal: refusal},
-		people:   reads[string, P]{patience: patience, refusal: refusal},
+		snapshot: snapshot, length: max(0, lease),
+		sessions: reads[[16]byte, R]{patience: patience, joinable: max(0, lease), refusal: refusal},
+		people:   reads[string, P]{patience: patience, joinable: patience, refusal: refusal},
 	}
 }
 
@@ -94,12 +95,11 @@ func (m *Memory[R, P]) Close() {
 	m.people.close()
 }
 
-// Renew lets the lease hold for so long from start on, which is to be taken before
-// the changes were asked for that justify it. No lease, or a negative one, renews
-// nothing.
-func (m *Memory[R, P]) Renew(start time.Time, lease time.Duration) {
-	if lease > 0 {
-		m.lease.renew(start.Add(lease))
+// Renew lets the lease hold from start on, which is to be taken before the changes
+// were asked for that justify it. Without leases it does nothing.
+func (m *Memory[R, P]) Renew(start time.Time) {
+	if m.length > 0 {
+		m.lease.renew(start.Add(m.length))
 	}
 }
 
@@ -129,21 +129,24 @@ func (m *Memory[R, P]) Recall(id [16]byte, into *Session) (profile P, ok bool) {
 }
 
 // ReadSession loads a record, together with whoever else is reading the same, and
-// remembers it. The load runs to its end whatever becomes of this caller.
-func (m *Memory[R, P]) ReadSession(ctx context.Context, id [16]byte, load func(context.Context) (R, error)) (R, error) {
+// remembers it. The load runs to its end whatever becomes of this caller. A load that
+// somebody else began is waited for if a lease from its begin still holds, and what it
+// finds is returned only if it is enough: it may be older than this call.
+func (m *Memory[R, P]) ReadSession(ctx context.Context, id [16]byte, load func(context.Context) (R, error), enough func(R) bool) (R, error) {
 	return m.sessions.do(ctx, id, load, func(r R) {
 		if m.lease.holds(time.Now()) {
 			m.snapshots.keep(m.snapshot(r))
 		} else { // an end that was seen is held to
 			m.snapshots.changed(m.snapshot(r))
 		}
-	})
+	}, enough)
 }
 
 // ReadProfile asks the directory, together with whoever else is asking about the
 // same user, and remembers the answer.
 func (m *Memory[R, P]) ReadProfile(ctx context.Context, user string, ask func(context.Context, string) (P, error)) (P, error) {
-	return m.people.do(ctx, user, func(ctx context.Context) (P, error) { return ask(ctx, user) }, func(p P) { m.snapshots.setProfile(user, p) })
+	keep := func(p P) { m.snapshots.setProfile(user, p) }
+	return m.people.do(ctx, user, func(ctx context.Context) (P, error) { return ask(ctx, user) }, keep, func(P) bool { return true })
 }
 
 // ReadProfileAnew asks the directory for what it knows by now: it joins nobody

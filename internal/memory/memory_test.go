@@ -24,11 +24,20 @@ type said struct {
 
 func (s *said) AskedAt() time.Time { return s.asked }
 
-func newMemory() *memory.Memory[memory.Session, *said] {
-	m := memory.New[memory.Session, *said](func(s memory.Session) memory.Session { return s }, time.Second, errClosed)
-	m.Renew(time.Now(), time.Minute)
+// newMemory has leases of a minute, and one that begins now.
+func newMemory() *memory.Memory[memory.Session, *said] { return newMemoryFor(time.Minute) }
+
+func newMemoryFor(lease time.Duration) *memory.Memory[memory.Session, *said] {
+	m := memory.New[memory.Session, *said](func(s memory.Session) memory.Session { return s }, lease, patience, errClosed)
+	m.Renew(time.Now())
 	return m
 }
+
+// patience of the memories here.
+const patience = 5 * time.Second
+
+// good is a load's result that is enough for whoever asked after it began.
+func good(memory.Session) bool { return true }
 
 func session(t *testing.T, user string, version uint64) memory.Session {
 	t.Helper()
@@ -47,7 +56,7 @@ func recall(m *memory.Memory[memory.Session, *said], id [16]byte) (s memory.Sess
 // read keeps s.
 func read(t *testing.T, m *memory.Memory[memory.Session, *said], s memory.Session) {
 	t.Helper()
-	if _, err := m.ReadSession(t.Context(), s.ID, func(context.Context) (memory.Session, error) { return s, nil }); err != nil {
+	if _, err := m.ReadSession(t.Context(), s.ID, func(context.Context) (memory.Session, error) { return s, nil }, good); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -63,11 +72,14 @@ func TestNothingIsRememberedWithoutALease(t *testing.T) {
 		if _, _, ok := recall(m, s.ID); ok {
 			t.Error("the lease is over")
 		}
-		m.Renew(time.Now(), -1)
-		if _, _, ok := recall(m, s.ID); ok {
-			t.Error("no lease is none")
+		for _, none := range []time.Duration{0, -1} {
+			m := newMemoryFor(none)
+			read(t, m, s)
+			if _, _, ok := recall(m, s.ID); ok {
+				t.Error("no lease is none")
+			}
 		}
-		m.Renew(time.Now(), time.Second)
+		m.Renew(time.Now())
 		if _, _, ok := recall(m, s.ID); !ok {
 			t.Error("the lease was renewed")
 		}
@@ -83,8 +95,8 @@ func TestNothingIsRememberedWithoutALease(t *testing.T) {
 // to end has ended.
 func TestWhatIsRememberedMayLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, s := newMemory(), session(t, "1", 1)
-		m.Renew(time.Now(), 2*time.Second)
+		m, s := newMemoryFor(2*time.Second), session(t, "1", 1)
+		m.Renew(time.Now())
 		m.Linger(0)
 		read(t, m, s)
 		time.Sleep(2 * time.Second)
@@ -92,7 +104,7 @@ func TestWhatIsRememberedMayLinger(t *testing.T) {
 			t.Error("it lingers, and nobody wanted that")
 		}
 
-		m.Renew(time.Now(), 2*time.Second)
+		m.Renew(time.Now())
 		m.Linger(10 * time.Second)
 		if m.Lingers() {
 			t.Error("it lingers while the lease holds")
@@ -120,10 +132,10 @@ func TestWhatIsRememberedMayLinger(t *testing.T) {
 			},
 			"a change whose outcome is not known": func() { m.Forget(s.ID) },
 		} {
-			m.Renew(time.Now(), time.Second)
+			m.Renew(time.Now())
 			read(t, m, s)
 			m.Linger(time.Minute)
-			time.Sleep(time.Second)
+			time.Sleep(2 * time.Second)
 			if _, _, ok := recall(m, s.ID); !ok {
 				t.Fatal("it does not linger")
 			}
@@ -208,7 +220,7 @@ func TestAChangeSpoilsReadsOfItsUser(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 3 {
 				wg.Go(func() {
-					if got, err := m.ReadSession(t.Context(), s.ID, load); err != nil || got.Version != 2 {
+					if got, err := m.ReadSession(t.Context(), s.ID, load, good); err != nil || got.Version != 2 {
 						t.Errorf("%s: version %d, %v", name, got.Version, err)
 					}
 				})
@@ -223,6 +235,84 @@ func TestAChangeSpoilsReadsOfItsUser(t *testing.T) {
 			wg.Wait()
 			if got, _, _ := recall(m, s.ID); got.Version != 2 {
 				t.Errorf("%s: version %d is kept", name, got.Version)
+			}
+		}
+	})
+}
+
+// loads are slow reads, each of which finds what there is when it begins.
+type loads struct {
+	mu    sync.Mutex
+	s     memory.Session
+	made  int
+	takes time.Duration
+}
+
+func (l *loads) load(context.Context) (memory.Session, error) {
+	l.mu.Lock()
+	found := l.s
+	l.made++
+	l.mu.Unlock()
+	time.Sleep(l.takes)
+	return found, nil
+}
+
+func (l *loads) change() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.s.Version++
+}
+
+// A change may be heard late. Whoever asks after it is not refused by a load that was
+// begun before, and one that is older than a lease is nobody's any more.
+func TestALoadOfAnotherMaySayYesForALeaseAndNeverNo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			lease, after  time.Duration // the second one asks
+			enough        uint64        // the version
+			version       uint64        // that the second one is told
+			loads         int
+			spoilt        bool // by a change that is heard while both are under way
+			remembered    uint64
+			rememberedNot bool
+		}{
+			"it says yes":               {lease: 2 * time.Second, after: time.Second, enough: 1, version: 1, loads: 1, remembered: 1},
+			"it says no":                {lease: 2 * time.Second, after: time.Second, enough: 2, version: 2, loads: 2, remembered: 2},
+			"it is too old":             {lease: 2 * time.Second, after: 2 * time.Second, enough: 1, version: 2, loads: 2, remembered: 2},
+			"it is too old, and spoilt": {lease: 2 * time.Second, after: 2 * time.Second, enough: 1, version: 2, loads: 4, spoilt: true, remembered: 2},
+			"without a lease":           {lease: 0, after: time.Millisecond, enough: 1, version: 2, loads: 2, rememberedNot: true},
+		} {
+			m, l := newMemoryFor(c.lease), &loads{s: session(t, "1", 1), takes: 3 * time.Second}
+			id := l.s.ID
+			var both sync.WaitGroup
+			both.Go(func() {
+				if _, err := m.ReadSession(t.Context(), id, l.load, good); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+			synctest.Wait()
+			l.change()
+			time.Sleep(c.after)
+			both.Go(func() {
+				got, err := m.ReadSession(t.Context(), id, l.load, func(s memory.Session) bool { return s.Version >= c.enough })
+				if err != nil || got.Version != c.version {
+					t.Errorf("%s: version %d, %v", name, got.Version, err)
+				}
+			})
+			synctest.Wait()
+			if c.spoilt {
+				m.Heard(memory.Change{User: "1", ID: id, Version: 2})
+			}
+			for range 10 {
+				time.Sleep(time.Second)
+				m.Renew(time.Now())
+			}
+			both.Wait()
+			if l.made != c.loads {
+				t.Errorf("%s: %d loads, want %d", name, l.made, c.loads)
+			}
+			if got, _, ok := recall(m, id); ok == c.rememberedNot || got.Version != c.remembered {
+				t.Errorf("%s: version %d is remembered: %v", name, got.Version, ok)
 			}
 		}
 	})
@@ -270,7 +360,7 @@ func TestAfterCloseReadsAreRefused(t *testing.T) {
 	m.Close()
 	m.Close()
 	ask := func(context.Context, string) (*said, error) { panic("asked") }
-	if _, err := m.ReadSession(t.Context(), [16]byte{}, func(context.Context) (memory.Session, error) { panic("read") }); !errors.Is(err, errClosed) {
+	if _, err := m.ReadSession(t.Context(), [16]byte{}, func(context.Context) (memory.Session, error) { panic("read") }, good); !errors.Is(err, errClosed) {
 		t.Error(err)
 	}
 	if _, err := m.ReadProfile(t.Context(), "1", ask); !errors.Is(err, errClosed) {
@@ -283,7 +373,7 @@ func TestAfterCloseReadsAreRefused(t *testing.T) {
 
 func TestAReadThatPanicsIsAnErrorForAllWhoWait(t *testing.T) {
 	m := newMemory()
-	_, err := m.ReadSession(t.Context(), [16]byte{1}, func(context.Context) (memory.Session, error) { panic("index out of range") })
+	_, err := m.ReadSession(t.Context(), [16]byte{1}, func(context.Context) (memory.Session, error) { panic("index out of range") }, good)
 	if err == nil || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "memory_test.go") {
 		t.Errorf("it does not say what and where: %v", err)
 	}
@@ -297,7 +387,7 @@ func TestAReadHasItsTimeWhoeverGivesUp(t *testing.T) {
 		_, err := m.ReadSession(ctx, s.ID, func(ctx context.Context) (memory.Session, error) {
 			time.Sleep(500 * time.Millisecond)
 			return s, ctx.Err()
-		})
+		}, good)
 		if !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
@@ -309,7 +399,7 @@ func TestAReadHasItsTimeWhoeverGivesUp(t *testing.T) {
 		_, err = m.ReadSession(t.Context(), s.ID, func(ctx context.Context) (memory.Session, error) {
 			<-ctx.Done()
 			return s, ctx.Err()
-		})
+		}, good)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a read that hangs: %v", err)
 		}

@@ -13,18 +13,25 @@ import (
 // while a read is in flight spoil it: a spoilt result is not kept, nobody joins
 // it any more, and whoever waited on it reads again. So a slow read that straddles
 // a revoke cannot revive the session.
+//
+// Not every change is seen in time. So a read is joined only while what it may find is
+// not older than what may be remembered, and what was begun before somebody asked may
+// say yes to them, but never no.
 type reads[K comparable, V any] struct {
 	patience time.Duration // how long a load may take
+	joinable time.Duration // how long after its begin; 0: never
 	refusal  error         // of a read that is asked for after close
 
 	mu       sync.Mutex
 	inFlight map[K]*read[V]
+	old      map[*read[V]]K // in flight, and joined no more
 	spoils   uint64
 	closed   bool
 	wg       sync.WaitGroup
 }
 
 type read[V any] struct {
+	young  lease // while it may be joined
 	done   chan struct{}
 	value  V
 	err    error
@@ -33,13 +40,14 @@ type read[V any] struct {
 
 // do returns what load finds. The load runs to its end for the sake of all who
 // wait, whatever becomes of this caller; keep is called with its result unless
-// that was spoilt, before any later spoil of the key returns.
-func (r *reads[K, V]) do(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V)) (V, error) {
-	for {
-		flight := r.join(ctx, key, load, keep)
+// that was spoilt, before any later spoil of the key returns. What a read has found
+// that was begun before this call is returned only if it is enough.
+func (r *reads[K, V]) do(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V), enough func(V) bool) (V, error) {
+	for before := true; ; before = false { // a read that is joined later was begun later
+		flight, own := r.join(ctx, key, load, keep)
 		select {
 		case <-flight.done:
-			if !flight.spoilt {
+			if !flight.spoilt && (own || !before || flight.err != nil || enough(flight.value)) {
 				return flight.value, flight.err
 			}
 		case <-ctx.Done():
@@ -69,20 +77,27 @@ func (r *reads[K, V]) since() (uint64, error) {
 	return r.spoils, nil
 }
 
-func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V)) *read[V] {
+// join a read in flight, or begin one of one's own.
+func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context) (V, error), keep func(V)) (flight *read[V], own bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if flight := r.inFlight[key]; flight != nil {
-		return flight
+	now := time.Now()
+	before := r.inFlight[key]
+	if before != nil && before.young.holds(now) {
+		return before, false
 	}
-	flight := &read[V]{done: make(chan struct{})}
+	flight = &read[V]{done: make(chan struct{})}
+	flight.young.renew(now.Add(r.joinable))
 	if r.closed {
 		flight.err = r.refusal
 		close(flight.done)
-		return flight
+		return flight, true
 	}
 	if r.inFlight == nil {
-		r.inFlight = map[K]*read[V]{}
+		r.inFlight, r.old = map[K]*read[V]{}, map[*read[V]]K{}
+	}
+	if before != nil {
+		r.old[before] = key
 	}
 	r.inFlight[key] = flight
 	r.wg.Go(func() {
@@ -92,7 +107,7 @@ func (r *reads[K, V]) join(ctx context.Context, key K, load func(context.Context
 		flight.err = errors.New("the read ended its goroutine")
 		flight.value, flight.err = load(ctx)
 	})
-	return flight
+	return flight, true
 }
 
 // settle tells those who wait. A panic of the load is an error for all of them:
@@ -106,6 +121,7 @@ func (r *reads[K, V]) settle(key K, flight *read[V], keep func(V)) {
 	if r.inFlight[key] == flight {
 		delete(r.inFlight, key)
 	}
+	delete(r.old, flight)
 	if !flight.spoilt && flight.err == nil {
 		keep(flight.value)
 	}
@@ -121,6 +137,11 @@ func (r *reads[K, V]) spoil(among func(K) bool) {
 		if among(key) {
 			flight.spoilt = true
 			delete(r.inFlight, key)
+		}
+	}
+	for flight, key := range r.old {
+		if among(key) {
+			flight.spoilt = true
 		}
 	}
 }

@@ -34,6 +34,9 @@ const (
 // Settled reports whether the token is good and nothing is to be noted of it.
 func (s Standing) Settled() bool { return s == Current || s == Previous }
 
+// Opens reports whether the token is good.
+func (s Standing) Opens() bool { return s == Current || s == Unconfirmed || s == Previous }
+
 // Standing of a presented hash. It compares in constant time. Only an exact match
 // of the kept previous one is a replay; a session's handle is public, so any other
 // wrong one means nothing.
