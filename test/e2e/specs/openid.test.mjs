@@ -49,7 +49,7 @@ describe('through an OpenID provider', () => {
     assert.equal(new URL(tab.url()).search, '');
     await live(tab);
     const cookies = await context.cookies(url);
-    assert.ok(cookies.some((c) => c.name === 'vedfolnir' && c.httpOnly), 'signed in');
+    assert.ok(cookies.some((c) => c.name === 'vedfolnir' && c.httpOnly && c.expires === -1), 'signed in, until the browser is closed');
     assert.ok(!cookies.some((c) => c.name === 'vedfolnir-openid'), 'what was kept for the way is gone');
   });
 
