@@ -190,6 +190,18 @@ func (d *Directory) Began(ctx context.Context, s ProviderSession, since, now tim
 	return over, nil
 }
 
+// WentOn says that a session which began at the provider goes on in another one there,
+// since its person has proved anew who they are. Any other session is none of its
+// business.
+func (d *Directory) WentOn(ctx context.Context, s ProviderSession) error {
+	_, err := d.db.ExecContext(ctx, `UPDATE directory_openid_sessions SET sid = ? WHERE session = ? AND issuer = ? AND subject = ?`,
+		s.SessionID, s.Session[:], s.Issuer, s.Subject.Subject)
+	if err != nil {
+		return fmt.Errorf("directory: keep provider's session: %w", err)
+	}
+	return nil
+}
+
 // ProviderLogout is a provider's word that somebody has signed out there.
 type ProviderLogout struct {
 	Issuer    string

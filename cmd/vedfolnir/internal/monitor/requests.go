@@ -44,7 +44,7 @@ func (m *Monitor) Requests(next http.Handler, log *slog.Logger, from func(*http.
 // routes that have a name of their own; all others share one.
 var routes = map[string]bool{
 	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/password": true, "/reauth": true, "/safety": true, "/api/safety": true, "/sessions/end-others": true,
-	"/openid/sign-in": true, "/openid/link": true, "/openid/unlink": true, "/openid/callback": true, "/backchannel-logout": true,
+	"/openid/sign-in": true, "/openid/prove": true, "/openid/link": true, "/openid/unlink": true, "/openid/callback": true, "/backchannel-logout": true,
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
 	"/api/sessions": true, "/api/sessions/revoke_others": true, "/api/session/security": true, "/api/session/reauth": true, "/api/session/reauth/options": true, "/api/admin/metrics": true, "/api/arrival": true, "/api/export": true,

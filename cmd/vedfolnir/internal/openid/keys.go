@@ -52,8 +52,13 @@ func brief(err error) string {
 		}
 		return r
 	}, err.Error())
+	return clip(text)
+}
+
+// clip cuts a text that somebody else wrote.
+func clip(text string) string {
 	if len(text) > 300 {
-		text = strings.ToValidUTF8(text[:300], "") + "…"
+		return strings.ToValidUTF8(text[:300], "") + "…"
 	}
 	return text
 }

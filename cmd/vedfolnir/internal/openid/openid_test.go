@@ -62,7 +62,7 @@ func visit(t *testing.T, address string) url.Values {
 // signIn goes the whole way.
 func signIn(t *testing.T, client *openid.Provider) (openid.Identity, error) {
 	t.Helper()
-	address, flow, err := client.Begin(t.Context())
+	address, flow, err := client.Begin(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestAnswersToSomethingElse(t *testing.T) {
 	conf := config(p)
 	conf.Now = func() time.Time { return clock }
 	client := openid.New(conf)
-	address, flow, err := client.Begin(t.Context())
+	address, flow, err := client.Begin(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +449,7 @@ func TestAProviderThatIsAway(t *testing.T) {
 		t.Fatalf("nobody has asked for anything yet: %v", err)
 	}
 	for range 3 { // one request, whose failure is the answer to all for a second
-		if _, _, err := client.Begin(t.Context()); !errors.Is(err, openid.ErrUnreachable) || len(err.Error()) > 500 {
+		if _, _, err := client.Begin(t.Context(), false); !errors.Is(err, openid.ErrUnreachable) || len(err.Error()) > 500 {
 			t.Errorf("%v", err)
 		}
 	}
@@ -529,6 +529,34 @@ func TestASecretCannotBePrinted(t *testing.T) {
 	for _, text := range []string{log.String(), string(encoded), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q %v", s, s, s, s, s, openid.Config{Secret: s})} {
 		if strings.Contains(text, "pearl") {
 			t.Errorf("%s", text)
+		}
+	}
+}
+
+// Whoever has to prove anew who they are is asked, and the provider's old word for it
+// does not count.
+func TestAFreshProof(t *testing.T) {
+	t.Parallel()
+	p := openidtest.Start(t)
+	client := openid.New(config(p))
+	for name, c := range map[string]struct {
+		at   any
+		want error
+	}{
+		"just now":         {time.Now().Unix(), nil},
+		"an hour ago":      {time.Now().Add(-time.Hour).Unix(), openid.ErrUntrue},
+		"nobody says when": {"", openid.ErrUntrue},
+	} {
+		p.Claims["auth_time"] = c.at
+		address, flow, err := client.Begin(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u, err := url.Parse(address); err != nil || u.Query().Get("prompt") != "login" || u.Query().Get("max_age") != "0" {
+			t.Errorf("%s, %v", address, err)
+		}
+		if id, err := client.Finish(t.Context(), flow, visit(t, address)); !errors.Is(err, c.want) {
+			t.Errorf("%s: %+v, %v", name, id, err)
 		}
 	}
 }

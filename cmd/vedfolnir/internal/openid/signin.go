@@ -46,17 +46,22 @@ type Flow struct {
 	Verifier string    `json:"v"` // of PKCE
 	Issuer   string    `json:"i"` // who was asked
 	Begun    time.Time `json:"b"`
+	Fresh    bool      `json:"f,omitempty"` // the person has to prove anew who they are
 }
 
-// Begin returns where to send the person, and what to keep until they are back.
-func (p *Provider) Begin(ctx context.Context) (address string, f Flow, err error) {
+// Begin returns where to send the person, and what to keep until they are back. fresh
+// has the provider ask them who they are, even if it knows.
+func (p *Provider) Begin(ctx context.Context, fresh bool) (address string, f Flow, err error) {
 	m, err := p.metadata(ctx)
 	if err != nil {
 		return "", f, err
 	}
-	f = Flow{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Issuer: p.config.Issuer, Begun: p.config.Now()}
+	f = Flow{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Issuer: p.config.Issuer, Begun: p.config.Now(), Fresh: fresh}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
-	if p.config.MaxAge > 0 {
+	switch {
+	case fresh:
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	case p.config.MaxAge > 0:
 		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(p.config.MaxAge/time.Second))))
 	}
 	return m.oauth.AuthCodeURL(f.State, options...), f, nil
@@ -91,10 +96,10 @@ func (p *Provider) Finish(ctx context.Context, f Flow, query url.Values) (Identi
 	}
 	// Who answered (RFC 9207): another provider's answer must not bring its code here.
 	if iss := query.Get("iss"); iss != "" && iss != p.config.Issuer || iss == "" && m.namesSelf {
-		return Identity{}, fmt.Errorf("%w: it comes from %q", ErrUntrue, iss)
+		return Identity{}, fmt.Errorf("%w: it comes from %q", ErrUntrue, clip(iss))
 	}
 	if code := query.Get("error"); code != "" {
-		return Identity{}, &RefusedError{code}
+		return Identity{}, &RefusedError{clip(code)}
 	}
 	ctx = oidc.ClientContext(ctx, p.client)
 	tokens, err := m.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(f.Verifier))
@@ -112,7 +117,11 @@ func (p *Provider) Finish(ctx context.Context, f Flow, query url.Values) (Identi
 	if token.AccessTokenHash != "" && token.VerifyAccessToken(tokens.AccessToken) != nil {
 		return Identity{}, fmt.Errorf("%w: the access token is not the ID token's", ErrUntrue)
 	}
-	return p.identify(ctx, m, token, oauth2.StaticTokenSource(tokens))
+	id, err := p.identify(ctx, m, token, oauth2.StaticTokenSource(tokens))
+	if err == nil && f.Fresh && id.AuthTime.Before(f.Begun.Add(-leeway)) {
+		return Identity{}, fmt.Errorf("%w: nothing was proved anew", ErrUntrue)
+	}
+	return id, err
 }
 
 // exchangeError keeps what the token endpoint said to its code: the rest is for its
@@ -129,5 +138,5 @@ func exchangeError(err error) error {
 	if refused.Response != nil {
 		status = refused.Response.StatusCode
 	}
-	return fmt.Errorf("%w: it does not exchange the code: status %d, error %q", ErrUnreachable, status, refused.ErrorCode)
+	return fmt.Errorf("%w: it does not exchange the code: status %d, error %q", ErrUnreachable, status, clip(refused.ErrorCode))
 }

@@ -80,16 +80,21 @@ func (a *App) bucketsFor(ctx context.Context, kind, of string, user session.User
 	return append(a.addressBucket(ctx), a.bucket(kind, of, a.limits.Account))
 }
 
-// addressBucket is that of whoever asks: an address, or the /64 network of an IPv6
-// address, in which one machine may take any.
+// addressBucket is that of whoever asks.
 func (a *App) addressBucket(ctx context.Context) []directory.Bucket {
+	return []directory.Bucket{a.bucket("address", a.from(ctx), a.limits.Address)}
+}
+
+// from is where whoever asks is: an address, or the /64 network of an IPv6 address, in
+// which one machine may take any.
+func (a *App) from(ctx context.Context) string {
 	from := a.sessions.Client(attemptOf(ctx).request).IPAddress
 	if ip, err := netip.ParseAddr(from); err == nil && ip.Is6() {
 		if network, err := ip.Prefix(64); err == nil {
 			from = network.String()
 		}
 	}
-	return []directory.Bucket{a.bucket("address", from, a.limits.Address)}
+	return from
 }
 
 // bucket has a name that tells nothing of what it is made of: people type passwords

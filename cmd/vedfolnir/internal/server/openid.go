@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
-	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
@@ -40,28 +39,48 @@ func newProvider(c config.OpenID, m *session.Manager) (*provider, error) {
 type trip struct {
 	openid.Flow
 	Next string     `json:"x,omitempty"` // a path of this server to go on to
-	Link session.ID `json:"l,omitzero"`  // the session that asked to be linked; zero: it is to sign in
+	For  purpose    `json:"p"`
+	Of   session.ID `json:"o,omitzero"` // the session that asked; zero: it is to sign in
 }
 
-const tripCookie = "-openid"
+type purpose int
+
+const (
+	toSignIn purpose = iota
+	toLink           // who they are there to who they are here
+	toProve          // anew who they are, in the session that they have
+)
+
+const (
+	tripCookie = "-openid"
+	maxTrip    = 3500 // bytes of its value
+)
 
 // signInThere sends a person to the provider. It is the answer to a form with its
 // token, so that no other site can have it begin.
 func (a *App) signInThere(w http.ResponseWriter, r *http.Request) {
-	a.sendThere(w, r, trip{Next: sessionhttp.SafeNext(r.PostFormValue("next"))}, func(reason string) {
+	a.sendThere(w, r, trip{For: toSignIn, Next: sessionhttp.SafeNext(r.PostFormValue("next"))}, func(reason string) {
 		a.signInPage(w, r, http.StatusServiceUnavailable, ui.SignIn{Mistake: reason})
 	})
 }
 
 // linkThere sends somebody who is signed in to the provider, to link who they are there.
 func (a *App) linkThere(w http.ResponseWriter, r *http.Request) {
-	a.sendThere(w, r, trip{Link: session.FromContext(r.Context()).Session.ID}, func(reason string) {
+	a.sendThere(w, r, trip{For: toLink, Of: session.FromContext(r.Context()).Session.ID}, func(reason string) {
+		a.problem(w, r, ui.Problem{Status: http.StatusServiceUnavailable, Words: reason})
+	})
+}
+
+// proveThere sends somebody who is signed in to the provider, to prove anew who they are.
+func (a *App) proveThere(w http.ResponseWriter, r *http.Request) {
+	t := trip{For: toProve, Of: session.FromContext(r.Context()).Session.ID, Next: sessionhttp.SafeNext(r.PostFormValue("next"))}
+	a.sendThere(w, r, t, func(reason string) {
 		a.problem(w, r, ui.Problem{Status: http.StatusServiceUnavailable, Words: reason})
 	})
 }
 
 func (a *App) sendThere(w http.ResponseWriter, r *http.Request, t trip, away func(reason string)) {
-	address, flow, err := a.provider.Begin(r.Context())
+	address, flow, err := a.provider.Begin(r.Context(), t.For == toProve)
 	if err != nil {
 		a.log.WarnContext(r.Context(), "nobody can sign in through the OpenID provider", "issuer", a.provider.Client.Issuer, "error", err)
 		w.Header().Set("Retry-After", "5")
@@ -70,6 +89,10 @@ func (a *App) sendThere(w http.ResponseWriter, r *http.Request, t trip, away fun
 	}
 	t.Flow = flow
 	sealed, err := a.provider.seals.seal(t)
+	if err == nil && len(sealed) > maxTrip { // browsers would drop it
+		t.Next = ""
+		sealed, err = a.provider.seals.seal(t)
+	}
 	if err != nil {
 		a.sessions.Error(w, r, err)
 		return
@@ -101,21 +124,30 @@ func (a *App) back(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var id openid.Identity
-	err = a.prove(r.Context(), a.addressBucket(r.Context()), func() (err error) {
+	// A bucket of its own: whoever guesses passwords at this address keeps nobody out.
+	err = a.prove(r.Context(), []directory.Bucket{a.bucket("openid", a.from(r.Context()), a.limits.Address)}, func() (err error) {
 		id, err = a.provider.Finish(r.Context(), t.Flow, r.URL.Query())
 		if errors.Is(err, openid.ErrCode) || errors.Is(err, openid.ErrUntrue) { // somebody may be guessing
 			err = fmt.Errorf("%w: %w", sessionhttp.ErrBadCredentials, err)
 		}
 		return err
 	})
-	switch {
-	case err != nil:
-		a.notTakenIn(w, r, err)
-	case !t.Link.IsZero():
-		a.link(w, r, t, id)
-	default:
-		a.takeIn(w, r, t, id, now)
+	if err == nil {
+		switch t.For {
+		case toLink:
+			err = a.link(r, t, id)
+			t.Next = "/?done=linked"
+		case toProve:
+			err = a.provedThere(w, r, t, id)
+		default:
+			err = a.signInAs(w, r, id, now)
+		}
 	}
+	if err != nil {
+		a.notTakenIn(w, r, err)
+		return
+	}
+	seeOther(w, cmp.Or(t.Next, "/"))
 }
 
 // tripOf opens the cookie, which is gone then. What is no navigation of a person is
@@ -151,21 +183,12 @@ var (
 	errNobody    = errors.New("nobody is linked to who that is at the provider")
 	errNewcomer  = errors.New("a person cannot be made of what the provider tells")
 	errOverThere = errors.New("the session at the provider is over")
-	errLinker    = errors.New("whoever asked for the link is not signed in any more")
+	errAsker     = errors.New("whoever asked is not signed in any more")
+	errAnother   = errors.New("somebody else has proved who they are")
 )
 
-// takeIn signs the person in. since is when the answer came, from which on they must
+// signInAs signs the person in. since is when the answer came, from which on they must
 // not have signed out there.
-func (a *App) takeIn(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity, since time.Time) {
-	err := a.signInAs(w, r, id, since)
-	if err != nil {
-		w.Header().Del("Set-Cookie") // of a session that is over, if there is one
-		a.notTakenIn(w, r, err)
-		return
-	}
-	seeOther(w, cmp.Or(t.Next, "/"))
-}
-
 func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identity, since time.Time) error {
 	ctx := r.Context()
 	if !id.Until.IsZero() && !id.Until.After(since) {
@@ -175,10 +198,7 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	if err != nil {
 		return err
 	}
-	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}, ProvedAt: id.AuthTime}
-	if id.Strong(a.provider.Strong) {
-		req.Level = assurance.TwoFactors
-	}
+	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}, Level: a.provider.level(id), ProvedAt: id.AuthTime}
 	if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, user); err != nil {
 		return err
 	}
@@ -193,7 +213,7 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	if err == nil && !over {
 		return nil
 	}
-	// Nobody holds its token yet.
+	w.Header().Del("Set-Cookie") // nobody holds its token yet
 	err = errors.Join(unavailable(err), a.endFor(ctx, c.Session.ID))
 	if over && err == nil {
 		return errOverThere
@@ -229,8 +249,10 @@ func (a *App) notTakenIn(w http.ResponseWriter, r *http.Request, err error) {
 		p.Words = "What " + name + " tells of you is not enough, or somebody here has that name or address already. If that is you, sign in as you are used to, and link it on your start page."
 	case errors.Is(err, errOverThere):
 		p.Status, p.Words = http.StatusForbidden, "Your session at "+name+" is over. Please begin again."
-	case errors.Is(err, errLinker):
-		p.Status, p.Words = http.StatusForbidden, "You have signed out, or signed in anew, since you asked for the link. Nothing was linked; please begin again."
+	case errors.Is(err, errAsker):
+		p.Status, p.Words = http.StatusForbidden, "You have signed out, or signed in anew, since you asked for that. Nothing was changed; please begin again."
+	case errors.Is(err, errAnother):
+		p.Status, p.Words = http.StatusForbidden, "At "+name+" you are somebody else, or nobody that is linked to this account. Nothing was changed."
 	case errors.Is(err, directory.ErrLinked):
 		p.Status, p.Heading = http.StatusConflict, "That is linked already"
 		p.Words = "Who you are at " + name + " is linked to another account here, or this one to somebody else there. Remove that link first."

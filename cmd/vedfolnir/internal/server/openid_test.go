@@ -462,7 +462,7 @@ func TestAPersonLinksThemselves(t *testing.T) {
 	if sam.goTo(way); sam.page.status != 403 {
 		t.Errorf("linked to who signed in meanwhile: %d", sam.page.status)
 	}
-	sam.sees("Nothing was linked")
+	sam.sees("Nothing was changed")
 	for _, name := range []string{"sam", "robin"} {
 		if links, err := s.people.Links(t.Context(), entry(t, s, name).ID); err != nil || len(links) > 0 {
 			t.Errorf("%s: %v, %v", name, links, err)
@@ -791,5 +791,100 @@ func TestARouteForMachines(t *testing.T) {
 	}
 	if seen == nil || seen["Cookie"] != nil {
 		t.Errorf("it sees %v", seen["Cookie"])
+	}
+}
+
+// Somebody who signs in there alone proves anew there, and not by the provider's old
+// word, who they are. The session goes on.
+func TestAPersonProvesAnewThere(t *testing.T) {
+	t.Parallel()
+	s, p := withProvider(t, nil)
+	old := time.Now().Add(-2 * time.Hour).Unix()
+	p.Claims["auth_time"] = old // they were signed in there for long
+	b := s.browser(t)
+	b.signInThere()
+	before := b.cookie()
+	if b.open("/reauth?next=/api/export"); b.page.path != "/reauth" {
+		t.Fatalf("what was proved two hours ago is recent: %s", b.page.path)
+	}
+	if b.goTo(b.leave("Confirm with Example")); b.page.status != 401 || b.cookie() != before {
+		t.Errorf("the provider's old word: %d", b.page.status)
+	}
+	delete(p.Claims, "auth_time")
+	p.Claims["sid"] = "a new session there"
+	b.open("/reauth?next=/safety")
+	way := b.leave("Confirm with Example")
+	if b.goTo(way); b.page.status != 200 || b.page.path != "/safety" {
+		t.Fatalf("%d at %s", b.page.status, b.page.path)
+	}
+	first, err := session.ParseToken(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := session.ParseToken(b.cookie())
+	if err != nil || now.ID() != first.ID() || now == first {
+		t.Errorf("another session, or the old token: %v", err)
+	}
+	if b.open("/reauth?next=/safety"); b.page.path != "/safety" {
+		t.Errorf("still asked: %s", b.page.path)
+	}
+	// Somebody else there proves nothing here.
+	p.Claims["sub"] = "somebody else"
+	for _, name := range []string{"kim", "alex"} {
+		other := b
+		if name == "alex" { // who is linked to nobody there
+			other = s.browser(t)
+			other.signIn("alex")
+		}
+		held := other.cookie()
+		other.open("/")
+		form := regexp.MustCompile(`name="csrf_token" value="([^"]*)"`).FindStringSubmatch(other.page.body)[1]
+		answer := other.do("POST", "/openid/prove", strings.NewReader(url.Values{"csrf_token": {form}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+		if other.goTo(strings.TrimPrefix(answer.header.Get("Refresh"), "0;url=")); other.page.status != 403 || other.cookie() != held {
+			t.Errorf("%s, by somebody else's word: %d", name, other.page.status)
+		}
+	}
+	// And a sign-out of the session there in which it goes on ends it.
+	if w := s.logout(t, p.Logout(claims{"sub": nil, "sid": "a new session there"})); w.StatusCode != 200 || !b.signedOut() {
+		t.Errorf("%d, and it lives", w.StatusCode)
+	}
+}
+
+// Whoever guesses passwords at an address keeps nobody there from the provider.
+func TestGuessedPasswordsKeepNobodyFromTheProvider(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t, func(c *config.Settings, _ *openidtest.Provider) { c.AttemptsPerAddress = 2 })
+	b := s.browser(t)
+	for range 3 {
+		b.open("/login")
+		b.submit(`type="password"`, "username", "nobody", "password", "wrong")
+	}
+	if b.page.status != 429 {
+		t.Fatalf("%d", b.page.status)
+	}
+	if page := s.browser(t).signInThere(); page.path != "/" {
+		t.Errorf("%d at %s", page.status, page.path)
+	}
+}
+
+// A way back that no cookie could hold is left out, and the sign-in goes on.
+func TestALongWayBack(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t, nil)
+	for next, want := range map[string]string{
+		"/safety?" + strings.Repeat("a", 1500): "/safety",
+		"/safety?" + strings.Repeat("<&", 800): "/",
+	} {
+		b := s.browser(t)
+		b.open("/login?next=" + url.QueryEscape(next))
+		way := b.leave("Sign in with Example")
+		for _, c := range b.page.header.Values("Set-Cookie") {
+			if len(c) > 4096 {
+				t.Errorf("a cookie of %d bytes", len(c))
+			}
+		}
+		if page := b.goTo(way); page.path != want {
+			t.Errorf("%d at %s", page.status, page.path)
+		}
 	}
 }

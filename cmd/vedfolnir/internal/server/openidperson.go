@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/assurance"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/openid"
@@ -105,17 +106,50 @@ func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.
 }
 
 // link is what somebody who is signed in went to the provider for.
-func (a *App) link(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity) {
-	s := session.FromContext(r.Context())
-	if !s.SignedIn() || s.Session.ID != t.Link {
-		a.notTakenIn(w, r, errLinker)
-		return
+func (a *App) link(r *http.Request, t trip, id openid.Identity) error {
+	s, err := asked(r, t)
+	if err != nil {
+		return err
 	}
-	if err := a.linked(r.Context(), s.Session.UserID, directory.Subject{Issuer: id.Issuer, Subject: id.Subject}); err != nil {
-		a.notTakenIn(w, r, err)
-		return
+	return a.linked(r.Context(), s.UserID, directory.Subject{Issuer: id.Issuer, Subject: id.Subject})
+}
+
+// provedThere notes that whoever went to the provider for that has proved anew who they
+// are. The session goes on, with a new token.
+func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity) error {
+	s, err := asked(r, t)
+	if err != nil {
+		return err
 	}
-	seeOther(w, "/?done=linked")
+	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	user, err := a.people.Linked(r.Context(), there)
+	if errors.Is(err, session.ErrUnknownUser) || err == nil && user != s.UserID {
+		return errAnother
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	if _, err := a.sessions.StepUp(w, r, session.CreateRequest{UserID: user, Level: a.provider.level(id)}); err != nil {
+		return err
+	}
+	return unavailable(a.people.WentOn(r.Context(), directory.ProviderSession{Subject: there, SessionID: id.SessionID, Session: s.ID}))
+}
+
+// asked is the session that the trip began in, which the browser still has to have.
+func asked(r *http.Request, t trip) (session.Session, error) {
+	c := session.FromContext(r.Context())
+	if !c.SignedIn() || c.Session.ID != t.Of {
+		return session.Session{}, errAsker
+	}
+	return c.Session, nil
+}
+
+// level is how surely the provider says that somebody proved who they are.
+func (p *provider) level(id openid.Identity) session.Level {
+	if id.Strong(p.Strong) {
+		return assurance.TwoFactors
+	}
+	return assurance.OneFactor
 }
 
 // unlink takes one away. Whoever came in by it is out.

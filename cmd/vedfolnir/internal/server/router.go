@@ -67,6 +67,7 @@ func (a *App) table() []route {
 	if a.provider != nil {
 		routes = append(routes,
 			route{"POST", "/openid/sign-in", visitor, a.signInThere},
+			route{"POST", "/openid/prove", person, a.proveThere},
 			route{"POST", "/openid/link", person, a.recently(a.linkThere)},
 			route{"POST", "/openid/unlink", person, a.recently(a.unlink)},
 			route{"GET", config.OpenIDCallbackPath, visitor, a.back}, // and makes a session: see there
