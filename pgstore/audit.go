@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,20 +16,22 @@ import (
 )
 
 const (
+	// stored is when, by the clock that all nodes share.
+	stored     = `(extract(epoch FROM statement_timestamp()) * 1000000)::int8`
 	insertLine = `INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
-	VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`
+	VALUES (` + stored + `,$1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`
 	insertLines = `INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
-	SELECT a.at, a.action, a.user_id, a.session, a.platform_id, a.reason, a.by, a.ip_address, a.user_agent, a.request_id, a.salt
-	FROM unnest($1::int8[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::bytea[], $8::bytea[], $9::bytea[], $10::text[], $11::bytea[])
-	WITH ORDINALITY AS a (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt, n) ORDER BY n`
+	SELECT ` + stored + `, a.action, a.user_id, a.session, a.platform_id, a.reason, a.by, a.ip_address, a.user_agent, a.request_id, a.salt
+	FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::text[], $10::bytea[])
+	WITH ORDINALITY AS a (action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt, n) ORDER BY n`
 )
 
 // lineArguments of insertLine. What is kept of a text is what [audit.Clean] makes of
 // it when it is read.
-func lineArguments(e session.AuditEvent, request string, now time.Time) []any {
+func lineArguments(e session.AuditEvent, request string) []any {
 	salt := audit.NewSalt()
 	return []any{
-		micros(now), e.Action, []byte(e.User), optionalID(e.Session), []byte(e.Platform), audit.Clean(string(e.Reason)), []byte(e.By),
+		e.Action, []byte(e.User), optionalID(e.Session), []byte(e.Platform), audit.Clean(string(e.Reason)), []byte(e.By),
 		[]byte(e.Client.IPAddress), []byte(audit.Clean(e.Client.UserAgent)), audit.Clean(request), salt[:],
 	}
 }
@@ -41,17 +42,17 @@ func queueLines(b *pgx.Batch, events []noted) {
 	if len(events) == 0 {
 		return
 	}
-	now, n := time.Now(), len(events)
-	ats, actions, users, sessions, platforms := make([]int64, n), make([]string, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	n := len(events)
+	actions, users, sessions, platforms := make([]string, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	reasons, bys, addresses, agents := make([]string, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	requests, salts := make([]string, n), make([][]byte, n)
 	for i, e := range events {
-		a := lineArguments(e.AuditEvent, e.request, now)
-		ats[i], actions[i], users[i], sessions[i], platforms[i] = a[0].(int64), a[1].(string), a[2].([]byte), a[3].([]byte), a[4].([]byte)
-		reasons[i], bys[i], addresses[i], agents[i] = a[5].(string), a[6].([]byte), a[7].([]byte), a[8].([]byte)
-		requests[i], salts[i] = a[9].(string), a[10].([]byte)
+		a := lineArguments(e.AuditEvent, e.request)
+		actions[i], users[i], sessions[i], platforms[i] = a[0].(string), a[1].([]byte), a[2].([]byte), a[3].([]byte)
+		reasons[i], bys[i], addresses[i], agents[i] = a[4].(string), a[5].([]byte), a[6].([]byte), a[7].([]byte)
+		requests[i], salts[i] = a[8].(string), a[9].([]byte)
 	}
-	b.Queue(insertLines, ats, actions, users, sessions, platforms, reasons, bys, addresses, agents, requests, salts)
+	b.Queue(insertLines, actions, users, sessions, platforms, reasons, bys, addresses, agents, requests, salts)
 }
 
 // Note adds a line for what changed nothing, such as a sign-in that was refused.
@@ -70,7 +71,7 @@ func (s *Store) NoteIn(ctx context.Context, tx *sql.Tx, e session.AuditEvent) er
 	if !s.writer.audited {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, insertLine, lineArguments(e, audit.RequestID(ctx), time.Now())...); err != nil {
+	if _, err := tx.ExecContext(ctx, insertLine, lineArguments(e, audit.RequestID(ctx))...); err != nil {
 		return fmt.Errorf("pgstore: write audit line: %w", err)
 	}
 	return nil

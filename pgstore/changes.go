@@ -43,8 +43,8 @@ type step struct {
 // refuse. The hour of switches begins anew when it is over.
 const changeSession = `WITH asked AS MATERIALIZED (
 	SELECT * FROM unnest($1::int2[], $2::bytea[], $3::int8[], $4::int8[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::bytea[],
-		$12::text[], $13::bool[], $14::text[], $15::bytea[], $16::bytea[],
-		$18::int8[], $19::int2[], $20::int8[], $21::int2[], $22::bytea[], $23::bytea[], $24::bytea[], $25::bytea[])
+		$11::text[], $12::bool[], $13::text[], $14::bytea[], $15::bytea[],
+		$17::int8[], $18::int2[], $19::int8[], $20::int2[], $21::bytea[], $22::bytea[], $23::bytea[], $24::bytea[])
 		AS a (kind, asked_id, asked_version, at, asked_platform, asked_secret, asked_previous, action, request, salt,
 		asked_signals, step_up, why, seen_address, seen_agent,
 		asked_proved, asked_level, asked_previous_proved, asked_previous_level, asked_agent, asked_address, asked_language, asked_fingerprint)
@@ -67,7 +67,7 @@ const changeSession = `WITH asked AS MATERIALIZED (
 		CASE WHEN may AND kind <> 5 THEN version + 1 ELSE version END AS version,
 		created_at,
 		CASE WHEN may AND kind = 2 THEN at ELSE renewed_at END AS renewed_at,
-		CASE WHEN may AND kind = 6 AND step_up THEN $17 WHEN may AND kind = 3 THEN asked_proved ELSE authenticated_at END AS authenticated_at,
+		CASE WHEN may AND kind = 6 AND step_up THEN $16 WHEN may AND kind = 3 THEN asked_proved ELSE authenticated_at END AS authenticated_at,
 		CASE WHEN may AND kind = 5 THEN at ELSE last_activity END AS last_activity,
 		ended_at, end_reason, ended_by, ended_from,
 		CASE WHEN may AND kind = 3 THEN asked_agent ELSE user_agent END AS user_agent,
@@ -100,7 +100,7 @@ const changeSession = `WITH asked AS MATERIALIZED (
 	SELECT user_id, rev, id, version, false, false FROM s WHERE may AND kind <> 5
 ), written AS (
 	INSERT INTO session_audit (at, action, user_id, session, platform_id, reason, by, ip_address, user_agent, request_id, salt)
-	SELECT $11, action, user_id, id, platform_id, why, CASE WHEN kind = 6 THEN 'system' WHEN impersonator <> '' THEN impersonator ELSE user_id END,
+	SELECT ` + stored + `, action, user_id, id, platform_id, why, CASE WHEN kind = 6 THEN 'system' WHEN impersonator <> '' THEN impersonator ELSE user_id END,
 		CASE kind WHEN 6 THEN seen_address ELSE ip_address END,
 		substring(CASE kind WHEN 6 THEN seen_agent ELSE user_agent END FOR 512), request, salt
 	FROM s WHERE may AND action <> ''
@@ -183,7 +183,7 @@ func (w *writer) arguments(steps []*step) []any {
 		}
 	}
 	return []any{
-		kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts, micros(time.Now()),
+		kinds, ids, versions, ats, platforms, secrets, previous, actions, requests, salts,
 		signals, stepUps, whys, addresses, agents, micros(time.Time{}),
 		proofs, levels, previousProofs, previousLevels, newAgents, newAddresses, languages, fingerprints,
 	}

@@ -219,6 +219,27 @@ func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
 	if problem, ok := found["NO_SYNCHRONOUS_STANDBY"]; !ok || problem {
 		t.Errorf("not a note of NO_SYNCHRONOUS_STANDBY: %v", found)
 	}
+	add := command(t, folder, nil, append([]string{"user", "add", "kim", "--email=kim@example.org", "--password-stdin"}, flags...)...)
+	add.Stdin = strings.NewReader(kimsPassword)
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	sealed := func() bool {
+		return !slices.ContainsFunc(diagnose(t, folder, nil, flags...), func(f finding) bool { return f.Code == "NOT_SEALED" && !f.Problem })
+	}
+	if !sealed() {
+		t.Error("what happened just now should be sealed")
+	}
+	operate(t, server, "UPDATE session_audit SET at = at - 61000000")
+	if sealed() {
+		t.Error("nothing of NOT_SEALED")
+	}
+	if out, err := command(t, folder, nil, append([]string{"audit", "seal"}, flags...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !sealed() {
+		t.Error("NOT_SEALED after it was sealed")
+	}
 	operate(t, server, "ALTER SYSTEM SET synchronous_standby_names = 'away'")
 	operate(t, server, "SELECT pg_reload_conf()")
 	if got := problems(diagnose(t, folder, nil, flags...)); !slices.Contains(got, "STANDBY_AWAY") {
@@ -263,7 +284,7 @@ func TestEveryFindingIsProvokedAndDocumented(t *testing.T) {
 		}
 		return text
 	}
-	tests := read("doctor_test.go") + read("testdata/script/doctor.txtar") + read("internal/cli/doctor_linux_test.go")
+	tests := read("*_test.go") + read("testdata/script/*.txtar") + read("internal/cli/doctor_linux_test.go")
 	table := read("../../docs/operations.md")
 	codes := map[string]bool{}
 	for _, match := range reported.FindAllStringSubmatch(read("internal/cli/*.go"), -1) {

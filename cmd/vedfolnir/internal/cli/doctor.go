@@ -276,6 +276,9 @@ func (d *doctor) inside(ctx context.Context, db *opened, path string) error {
 	if err := d.outbox(ctx, db); err != nil {
 		return err
 	}
+	if err := d.seals(ctx, db); err != nil {
+		return err
+	}
 	var newest sql.NullInt64
 	if err := db.store.DB().QueryRowContext(ctx, `SELECT max(last_activity) FROM sessions`).Scan(&newest); err != nil {
 		return fmt.Errorf("read the newest activity: %w", err)
@@ -300,6 +303,28 @@ func (d *doctor) outbox(ctx context.Context, db *opened) error {
 		d.problem("WEBHOOK", "mend the receiver, and see with vedfolnir webhook test; they are sent again by themselves", "the webhook's receiver does not take %s, the oldest of %s: %s", count(w.Messages, "message"), moment(w.Since), w.Problem)
 	case w.Messages > 0 && time.Since(w.Since) > outboxPatience:
 		d.problem("WEBHOOK", "start a server with --webhook-url, or restart the one that has it", "nobody sends the webhook's messages: waiting since %s: %s", moment(w.Since), count(w.Messages, "message"))
+	}
+	return nil
+}
+
+// seals looks whether somebody seals the audit. What is not sealed within a second may
+// be altered, and nobody finds out.
+func (d *doctor) seals(ctx context.Context, db *opened) error {
+	state, err := db.store.AuditState(ctx)
+	if err != nil {
+		return fmt.Errorf("read how the audit stands: %w", err)
+	}
+	since := state.Newest.At.Add(time.Second) // what was under way then is in the next checkpoint
+	if state.Newest.IsZero() {
+		since = time.Unix(0, 0)
+	}
+	var waiting int
+	query := fmt.Sprintf(`SELECT count(*) FROM session_audit WHERE at > %d AND at < %d`, since.UnixMicro(), time.Now().Add(-time.Minute).UnixMicro())
+	if err := db.store.DB().QueryRowContext(ctx, query).Scan(&waiting); err != nil {
+		return fmt.Errorf("count what is not sealed: %w", err)
+	}
+	if waiting > 0 {
+		d.note("NOT_SEALED", "start a server, or run vedfolnir audit seal; if a server runs, its log says why it cannot", "%s of the audit not sealed for more than a minute: that they were altered would not be found", count(waiting, "line"))
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
 // newSealer returns the process's own; which of several seals they agree on.
 func (a *App) newSealer(s config.Settings) *audit.Sealer {
 	sealer := &audit.Sealer{
-		Store: a.store, Keys: audit.NewKeys(a.manager.DeriveKeys("audit")), Keep: a.current.keepAudit, Logger: a.log,
+		Store: a.store, Keys: audit.NewKeys(a.manager.DeriveKeys("audit")), Keep: a.current.keepAudit, Logger: a.log, Now: a.manager.Now,
 	}
 	if f, ok := witness.Of(s); ok {
 		sealer.Witness = f
