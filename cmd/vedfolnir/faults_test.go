@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/vedfolnir/session/internal/tcpproxy"
 	"github.com/vedfolnir/session/internal/testservers"
@@ -152,4 +155,81 @@ func (p *process) untilReady(want int) time.Duration {
 		}
 	}
 	return time.Since(began)
+}
+
+// Reads that hang use up the connections. Whoever needs one waits for as long as the
+// bound and is told to come back; the process is no less alive for that, nor less ready:
+// others could serve these people no better. Whoever is remembered is served.
+func TestABusyDatabaseKeepsNobodyWaitingForLong(t *testing.T) {
+	t.Parallel()
+	folder, address, admin := t.TempDir(), testservers.PostgreSQL(t), freeAddress(t)
+	flags := []string{"--demo", "--database=" + address, "--keys=v.keys"}
+	if out, err := command(t, folder, nil, append([]string{"keys", "make"}, flags[1:]...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	remembers := launch(t, folder, nil, flags...)
+	asks := launch(t, folder, []string{"SESSION_LEASE_SECONDS=0"}, append([]string{"--admin-addr=" + admin}, flags...)...)
+	var clients []*http.Client
+	for i := range 12 { // who share no reads, and are more than there are connections
+		clients = append(clients, asks.signIn([]string{"alex", "robin", "admin", "sam"}[i%4]))
+	}
+	if status, body := remembers.state(clients[0]); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+
+	operator, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Close(context.WithoutCancel(t.Context()))
+	tx, err := operator.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE sessions"); err != nil {
+		t.Fatal(err)
+	}
+	var crowds []*answers
+	var stops []func()
+	for _, c := range clients {
+		a, stop := crowd(t, asks.url, c, 500/len(clients))
+		crowds, stops = append(crowds, a), append(stops, stop)
+	}
+	for patience := time.Now().Add(30 * time.Second); slices.ContainsFunc(crowds, func(a *answers) bool { return a.unavailable() == 0 }); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(patience) {
+			t.Fatal("somebody is kept waiting")
+		}
+	}
+	for _, path := range []string{"/livez", "/readyz"} {
+		if said := get(t, http.DefaultClient, asks.url+path); said != "ok\n" {
+			t.Errorf("%s says %s", path, said)
+		}
+	}
+	if said := get(t, http.DefaultClient, "http://"+admin+"/metrics"); !strings.Contains(said, "vedfolnir_store_failures_total") {
+		t.Errorf("no metrics: %s", said)
+	}
+	if status, body := remembers.state(clients[0]); status != 200 {
+		t.Errorf("who is remembered: %d %s", status, body)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, stop := range stops {
+		stop()
+		if a := crowds[i]; len(a.wrong) > 0 || a.slow > 12*time.Second {
+			t.Errorf("%d wrong answers, the slowest after %v: %v", len(a.wrong), a.slow, a.wrong)
+		}
+	}
+	free := time.Now()
+	for i, c := range clients {
+		for status, body := asks.state(c); status != 200; status, body = asks.state(c) {
+			if time.Since(free) > 10*time.Second {
+				t.Fatalf("client %d: %d %s", i, status, body)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	for _, p := range []*process{remembers, asks} {
+		p.end(syscall.SIGTERM)
+	}
 }
