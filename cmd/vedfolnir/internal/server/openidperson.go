@@ -141,7 +141,7 @@ func asked(r *http.Request, t trip) (session.Session, error) {
 	if !c.SignedIn() || c.Session.ID != t.Of {
 		return session.Session{}, errAsker
 	}
-	return c.Session, nil
+	return c.Session, sessionhttp.CheckOwner(r.Context())
 }
 
 // level is how surely the provider says that somebody proved who they are.
