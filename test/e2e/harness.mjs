@@ -271,6 +271,23 @@ export const heard = (tab, name) => tab.evaluate((wanted) => window.heard.filter
 export const hears = (tab, name) =>
   tab.waitForFunction((wanted) => window.heard.some((e) => e.name === wanted), name);
 
+/** An authenticator of the tab's, whose owner is there and touches it whenever it asks. */
+export async function authenticator(tab, credentials = []) {
+  const cdp = await tab.context().newCDPSession(tab);
+  await cdp.send('WebAuthn.enable');
+  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  for (const credential of credentials) await cdp.send('WebAuthn.addCredential', { authenticatorId, credential });
+  return {
+    verified: (isUserVerified) => cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
+    credentials: async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
+  };
+}
+
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 /** What axe finds wrong with the page, in a line each. */

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { arrives, browser, live, openTab, Server, signIn } from './harness.mjs';
+import { arrives, authenticator, browser, live, openTab, Server, signIn } from './harness.mjs';
 
 const FOLDER = resolve(import.meta.dirname, '../../bin/screenshots');
 const LONG = 'Донаудампфшиффартсгезельшафт — the account of the society for the protection of very long names';
@@ -90,21 +90,46 @@ const pages = {
     await live(tab);
     return tab;
   },
+  'passkeys-none': async (context, server) => {
+    await signIn(context, server, 'robin');
+    return openTab(context, `${server.url}/passkeys`);
+  },
+  'passkeys': async (context, server) => {
+    const tab = await signIn(context, server);
+    await authenticator(tab);
+    await tab.goto(`${server.url}/passkeys`);
+    await tab.click('text=Add a passkey');
+    await tab.waitForSelector('text=Your new passkey is good.');
+    await tab.click('summary');
+    return tab;
+  },
+  'recovery-codes': async (context, server) => {
+    await signIn(context, server);
+    const tab = await openTab(context, `${server.url}/passkeys`);
+    await tab.click('text=recovery codes');
+    await tab.waitForSelector('[data-codes]');
+    return tab;
+  },
+  'recover': (context, server) => openTab(context, `${server.url}/recover`),
   'not-found': (context, server) => openTab(context, `${server.url}/there-is-nothing-here`),
 };
 
 test('pictures', async () => {
-  const [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
+  const settings = ({ port }) => ({ SESSION_MAX_CONCURRENT_PER_USER: '0', VEDFOLNIR_ORIGIN: `http://localhost:${port}` });
+  const [chromium, server] = await Promise.all([browser(), Server.start(settings)]);
+  server.url = server.url.replace('127.0.0.1', 'localhost'); // where passkeys work
   await mkdir(FOLDER, { recursive: true });
   for (const [name, open] of Object.entries(pages).filter(([page]) => page.includes(process.env.PAGE ?? ''))) {
+    const context = await chromium.newContext({ reducedMotion: 'reduce' });
+    const tab = await open(context, server);
     for (const width of [360, 1280]) {
       for (const colorScheme of ['light', 'dark']) {
-        const context = await chromium.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: 'reduce' });
-        const tab = await open(context, server);
+        await tab.setViewportSize({ width, height: 800 });
+        await tab.emulateMedia({ colorScheme });
         await tab.screenshot({ path: join(FOLDER, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-        await context.close();
       }
     }
+    await context.close();
   }
   console.log(`pictures are in ${FOLDER}`);
 });

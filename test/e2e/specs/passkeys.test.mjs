@@ -1,30 +1,13 @@
 // Passkeys in a real browser, with the authenticator that Chromium has for tests.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { arrives, browser, faults, openTab, Server, signIn, until } from '../harness.mjs';
+import { arrives, authenticator, browser, faults, openTab, Server, signIn, until } from '../harness.mjs';
 
 let chromium, server, site;
 before(async () => {
   [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
   site = { url: server.url.replace('127.0.0.1', 'localhost') };
 });
-
-/** An authenticator of the tab's, whose owner is there and touches it whenever it asks. */
-async function authenticator(tab, credentials = []) {
-  const cdp = await tab.context().newCDPSession(tab);
-  await cdp.send('WebAuthn.enable');
-  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  for (const credential of credentials) await cdp.send('WebAuthn.addCredential', { authenticatorId, credential });
-  return {
-    verified: (isUserVerified) => cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
-    credentials: async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
-  };
-}
 
 /** A tab of somebody who has just added a passkey, and the passkey. */
 async function withPasskey(name) {
