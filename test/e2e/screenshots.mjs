@@ -86,7 +86,7 @@ const pages = {
   'safety-seen': async (context, server) => {
     await signIn(context, server, 'sam');
     const tab = await openTab(context, `${server.url}/safety`);
-    await tab.click('text=That was all me');
+    await tab.click('text=Mark all as seen');
     await live(tab);
     return tab;
   },
@@ -106,7 +106,7 @@ const pages = {
   'recovery-codes': async (context, server) => {
     await signIn(context, server);
     const tab = await openTab(context, `${server.url}/passkeys`);
-    await tab.click('text=recovery codes');
+    await tab.click('form[action="/recovery-codes"] button');
     await tab.waitForSelector('[data-codes]');
     return tab;
   },

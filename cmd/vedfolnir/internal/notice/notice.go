@@ -94,13 +94,13 @@ func (n Notice) Title() string {
 	case PasswordChanged:
 		return "Your password was changed" + by + n.often()
 	case FailedAttempts:
-		return counted(n.Times, "failed attempt", "failed attempts") + " to prove to be you"
+		return counted(n.Times, "failed attempt", "failed attempts") + " to sign in as you"
 	case SessionsEnded:
 		return counted(n.Times, "of your sessions was ended", "of your sessions were ended") + by
 	case SessionCopied:
 		return "A session was used from a copy" + n.often()
 	case SessionSuspected:
-		return "Something about a session is odd" + n.often()
+		return "One of your sessions looks odd" + n.often()
 	case PasskeyAdded:
 		return "A passkey was added" + named(n.Detail)
 	case PasskeyRemoved:

@@ -3,6 +3,7 @@ package ui
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
@@ -100,6 +101,9 @@ func (t Told) From() string {
 	}
 	return t.Device + ", from " + t.Address
 }
+
+// Lasted reports whether the first time is worth telling beside the last.
+func (t Told) Lasted() bool { return t.Last.Sub(t.First) >= time.Minute }
 
 // Newest is the id up to which the page shows all.
 func (s Safety) Newest() int64 {
