@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { arrives, authenticator, browser, live, openTab, Server, signIn } from './harness.mjs';
+import { arrives, authenticator, browser, live, openTab, Server, signIn, until } from './harness.mjs';
 
 const FOLDER = resolve(import.meta.dirname, '../../bin/screenshots');
 const LONG = 'Донаудампфшиффартсгезельшафт — the account of the society for the protection of very long names';
@@ -110,12 +110,29 @@ const pages = {
     await tab.waitForSelector('[data-codes]');
     return tab;
   },
+  'reauth': async (context, server) => {
+    await signIn(context, server);
+    const tab = await openTab(context, `${server.url}/reauth?next=/safety`);
+    await until(async () => {
+      await tab.goto(`${server.url}/reauth?next=/safety`);
+      return new URL(tab.url()).pathname === '/reauth';
+    }, 'the proof stays good');
+    return tab;
+  },
+  'reauth-dialog': async (context, server) => {
+    const tab = await signIn(context, server);
+    await live(tab);
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    await tab.click('text=End all others');
+    await tab.waitForSelector('dialog[open]');
+    return tab;
+  },
   'recover': (context, server) => openTab(context, `${server.url}/recover`),
   'not-found': (context, server) => openTab(context, `${server.url}/there-is-nothing-here`),
 };
 
 test('pictures', async () => {
-  const settings = ({ port }) => ({ SESSION_MAX_CONCURRENT_PER_USER: '0', VEDFOLNIR_ORIGIN: `http://localhost:${port}` });
+  const settings = ({ port }) => ({ SESSION_MAX_CONCURRENT_PER_USER: '0', VEDFOLNIR_ORIGIN: `http://localhost:${port}`, VEDFOLNIR_REAUTH_AFTER: '2s' });
   const [chromium, server] = await Promise.all([browser(), Server.start(settings)]);
   server.url = server.url.replace('127.0.0.1', 'localhost'); // where passkeys work
   await mkdir(FOLDER, { recursive: true });

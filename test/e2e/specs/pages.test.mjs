@@ -1,12 +1,37 @@
 // The pages as people with different eyes, hands and browsers meet them.
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
-import { arrives, browser, faults, live, openTab, Server, signIn, until } from '../harness.mjs';
+import { before, test } from 'node:test';
+import { arrives, authenticator, browser, faults, live, openTab, Server, signIn, until } from '../harness.mjs';
 
-let chromium, server;
+let chromium, server, wary;
 before(async () => {
-  [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
+  const settings = ({ port }) => ({ SESSION_MAX_CONCURRENT_PER_USER: '0', VEDFOLNIR_ORIGIN: `http://localhost:${port}` });
+  [chromium, server, wary] = await Promise.all([
+    browser(), Server.start(settings), Server.start((one) => ({ ...settings(one), VEDFOLNIR_REAUTH_AFTER: '1s' })),
+  ]);
+  for (const one of [server, wary]) one.url = one.url.replace('127.0.0.1', 'localhost'); // where passkeys work
 });
+
+/** The tab of somebody who has to prove anew who they are. */
+async function stale(context) {
+  const tab = await signIn(context, wary, 'alex');
+  await until(async () => {
+    await tab.goto(`${wary.url}/reauth?next=/safety`);
+    return new URL(tab.url()).pathname === '/reauth';
+  }, 'the proof stays good');
+  return tab;
+}
+
+/** And of somebody who is asked for it in the page. */
+async function asked(context) {
+  await (await signIn(await context.browser().newContext(), wary, 'alex')).context().close();
+  const tab = await stale(context);
+  await tab.goto(`${wary.url}/safety`);
+  await live(tab);
+  await tab.click('text=End all others');
+  await tab.waitForSelector('dialog[open]');
+  return tab;
+}
 
 const PAGES = {
   'sign in': (context) => openTab(context, `${server.url}/login`),
@@ -24,25 +49,59 @@ const PAGES = {
     await signIn(context, server, 'alex');
     return openTab(context, `${server.url}/password`);
   },
+  'safety with what is new': async (context) => {
+    await signIn(context, server, 'alex');
+    return openTab(context, `${server.url}/safety`);
+  },
+  'safety when all was seen': async (context) => {
+    await signIn(context, server, 'alex');
+    const tab = await openTab(context, `${server.url}/safety`);
+    await tab.click('text=Mark all as seen');
+    await tab.waitForSelector('text=Mark all as seen', { state: 'detached' });
+    return tab;
+  },
+  'no passkeys': async (context) => {
+    await signIn(context, server, 'sam');
+    return openTab(context, `${server.url}/passkeys`);
+  },
+  'a passkey to be changed': async (context) => {
+    const tab = await signIn(context, server, 'alex');
+    await authenticator(tab);
+    await tab.goto(`${server.url}/passkeys`);
+    await tab.click('text=Add a passkey');
+    await tab.waitForSelector('text=Your new passkey is good.');
+    await tab.click('summary >> nth=0');
+    return tab;
+  },
+  'recovery codes': async (context) => {
+    await signIn(context, server, 'alex');
+    const tab = await openTab(context, `${server.url}/passkeys`);
+    await tab.click('form[action="/recovery-codes"] button');
+    await tab.waitForSelector('[data-codes]');
+    return tab;
+  },
+  'a recovery code to be used': (context) => openTab(context, `${server.url}/recover`),
+  'a proof that is asked for': stale,
+  'a proof that is asked for in the page': asked,
   'nothing here': async (context) => {
     await signIn(context, server, 'alex');
     return openTab(context, `${server.url}/nothing`);
   },
 };
 
-for (const colorScheme of ['light', 'dark']) {
-  describe(colorScheme, () => {
-    for (const [name, open] of Object.entries(PAGES)) {
-      test(`${name}: axe finds nothing, and nothing scrolls sideways at 320 px`, async () => {
-        const context = await chromium.newContext({ colorScheme, viewport: { width: 320, height: 640 } });
-        const tab = await open(context);
-        assert.deepEqual(await faults(tab), []);
-        assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= 320));
-        await tab.setViewportSize({ width: 1280, height: 800 });
-        assert.deepEqual(await faults(tab), []);
-        await context.close();
-      });
+for (const [name, open] of Object.entries(PAGES)) {
+  test(`${name}: axe finds nothing, in light and in dark, and nothing scrolls sideways at 320 px`, async () => {
+    const context = await chromium.newContext({ reducedMotion: 'reduce' });
+    const tab = await open(context);
+    for (const width of [320, 1280]) {
+      await tab.setViewportSize({ width, height: 800 });
+      assert.ok(await tab.evaluate((wide) => document.documentElement.scrollWidth <= wide, width));
+      for (const colorScheme of ['light', 'dark']) {
+        await tab.emulateMedia({ colorScheme });
+        assert.deepEqual(await faults(tab), [], `${width} px, ${colorScheme}`);
+      }
     }
+    await context.close();
   });
 }
 
@@ -76,35 +135,125 @@ test('without script: sign in, switch, end another session, sign out', async () 
   await context.close();
 });
 
-test('by keyboard alone: sign in, switch, sign out, and always see where one is', async () => {
-  const context = await chromium.newContext();
-  const tab = await openTab(context, `${server.url}/login`);
+/** By Tab alone to what is called so, and always one sees where one is. */
+async function reach(tab, label) {
+  for (let i = 0; i < 60; i++) {
+    await tab.keyboard.press('Tab');
+    const focus = await tab.evaluate(() => {
+      const here = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(here);
+      const name = here.getAttribute('aria-label') ?? here.labels?.[0]?.textContent ?? here.textContent;
+      return { name: name.trim().replaceAll(/\s+/g, ' '), outline: here === document.body || (outlineStyle !== 'none' && outlineWidth !== '0px') };
+    });
+    assert.ok(focus.outline, `${focus.name} does not show that it has the focus`);
+    if (focus.name === label) return;
+  }
+  assert.fail(`${label} cannot be reached`);
+}
+
+async function press(tab, label) {
+  await reach(tab, label);
+  await tab.keyboard.press('Enter');
+}
+
+/** Signs in by keyboard alone. */
+async function typeIn(context, site, name) {
+  const tab = await openTab(context, `${site.url}/login`);
   await tab.waitForFunction(() => document.activeElement.id === 'username');
-  await tab.keyboard.type('alex');
+  await tab.keyboard.type(name);
   await tab.keyboard.press('Tab');
   await tab.keyboard.type('vedfolnir-demo');
   await tab.keyboard.press('Enter');
-  await tab.waitForURL(`${server.url}/`);
-  const reach = async (label) => {
-    for (let i = 0; i < 40; i++) {
-      await tab.keyboard.press('Tab');
-      const focus = await tab.evaluate(() => {
-        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
-        return { name: document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim(), outline: outlineStyle !== 'none' && outlineWidth !== '0px' };
-      });
-      assert.ok(focus.outline, `${focus.name} does not show that it has the focus`);
-      if (focus.name === label) return;
-    }
-    assert.fail(`${label} cannot be reached`);
-  };
-  await reach('Switch to Work');
-  await tab.keyboard.press('Enter');
+  await tab.waitForURL(`${site.url}/`);
+  return tab;
+}
+
+test('by keyboard alone: sign in, switch, sign out, and always see where one is', async () => {
+  const context = await chromium.newContext();
+  const tab = await typeIn(context, server, 'alex');
+  await press(tab, 'Switch to Work');
   await until(async () => (await tab.textContent('h1')) === 'Work', 'the switch does not show');
   await tab.goto(`${server.url}/`);
-  await reach('Sign out');
-  await tab.keyboard.press('Enter');
+  await press(tab, 'Sign out');
   await arrives(tab, '/login');
   await context.close();
+});
+
+test('by keyboard alone: what happened, a passkey, recovery codes, another password', async () => {
+  const context = await chromium.newContext();
+  const tab = await typeIn(context, server, 'robin');
+  await live(tab);
+  await press(tab, 'Safety 1 new');
+  await arrives(tab, '/safety');
+  await live(tab);
+  await press(tab, 'Mark all as seen');
+  await tab.waitForSelector('text=Mark all as seen', { state: 'detached' });
+  await live(tab);
+
+  const key = await authenticator(tab);
+  await press(tab, 'Passkeys');
+  await arrives(tab, '/passkeys');
+  await live(tab);
+  await press(tab, 'Add a passkey');
+  await tab.waitForSelector('text=Your new passkey is good.');
+  assert.equal((await key.credentials()).length, 1);
+  const named = await tab.textContent('.keys strong');
+  await press(tab, `Change ${named}`);
+  await reach(tab, 'Name');
+  await tab.keyboard.press('Control+A');
+  await tab.keyboard.type('The blue one');
+  await tab.keyboard.press('Enter');
+  await tab.waitForSelector('.keys strong:text-is("The blue one")');
+  await press(tab, 'Make recovery codes');
+  await tab.waitForSelector('[data-codes]');
+  await press(tab, 'I have kept them');
+  await arrives(tab, '/passkeys');
+
+  await press(tab, 'Password');
+  await arrives(tab, '/password');
+  await tab.waitForFunction(() => document.activeElement.id === 'current');
+  for (const text of ['vedfolnir-demo', 'nine purple kettles whisper', 'nine purple kettles whisper']) {
+    await tab.keyboard.type(text);
+    await tab.keyboard.press('Tab');
+  }
+  await tab.keyboard.press('Enter'); // on the button
+  await arrives(tab, '/');
+  assert.match(await tab.textContent('[role=status].notice'), /Your password is changed/);
+  await context.close();
+});
+
+test('by keyboard alone: a proof is refused, taken back and given, in the page and on its own', async () => {
+  const context = await chromium.newContext();
+  const other = await signIn(await chromium.newContext(), wary, 'sam');
+  const tab = await typeIn(context, wary, 'sam');
+  await until(async () => {
+    await tab.goto(`${wary.url}/reauth?next=/safety`);
+    return new URL(tab.url()).pathname === '/reauth';
+  }, 'the proof stays good');
+  await tab.waitForFunction(() => document.activeElement.id === 'password');
+  await tab.keyboard.type('wrong');
+  await tab.keyboard.press('Enter');
+  await tab.waitForSelector('[role=alert]');
+  await tab.waitForFunction(() => document.activeElement.id === 'password');
+  await tab.keyboard.type('vedfolnir-demo');
+  await tab.keyboard.press('Enter');
+  await arrives(tab, '/safety');
+  await live(tab);
+
+  await new Promise((resolve) => setTimeout(resolve, 1100)); // until the proof is too old
+  await press(tab, 'End all others');
+  await tab.waitForSelector('dialog[open]');
+  await tab.keyboard.press('Escape');
+  await tab.waitForSelector('dialog[open]', { state: 'detached' });
+  assert.equal(new URL(other.url()).pathname, '/');
+  await press(tab, 'End all others');
+  await tab.waitForSelector('dialog[open]');
+  await tab.waitForFunction(() => document.activeElement.type === 'password');
+  await tab.keyboard.type('vedfolnir-demo');
+  await tab.keyboard.press('Enter');
+  await arrives(other, '/login');
+  await tab.waitForSelector('text=All your other sessions have ended.');
+  await Promise.all([context.close(), other.context().close()]);
 });
 
 test('a changed password: tabs elsewhere leave, this tab and its neighbour go on', async () => {
