@@ -109,11 +109,6 @@ type reading struct {
 func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error) {
 	from, known := s.cursors.find(after)
 	r, err := s.readFeed(ctx, from, known)
-	if err == nil && !r.same {
-		if err = s.noticeLostHistory(ctx); err == nil {
-			r, err = s.readFeed(ctx, from, known)
-		}
-	}
 	if err != nil {
 		return session.Feed{}, answer(err)
 	}
@@ -127,14 +122,12 @@ func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error)
 	return feed, nil
 }
 
-// readFeed returns what is not visible in from; nothing if that is not known.
+// readFeed returns what is not visible in from; nothing if that is not known. If
+// history was lost, it may be another server that tells: no connection to the one
+// before is used any more, which may be alive and know nothing of its successor.
 func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading, err error) {
 	if err := ctx.Err(); err != nil {
 		return r, err
-	}
-	var xmax *uint64
-	if known {
-		xmax = &from.xmax
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -142,6 +135,26 @@ func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading
 		return r, err
 	}
 	defer func() { s.feed.used = time.Now() }()
+	if r, err = s.readOnce(ctx, from, known); err == nil && !r.same {
+		if _, err = s.feed.conn.Exec(ctx, raiseEpoch); err == nil {
+			r, err = s.readOnce(ctx, from, known)
+		}
+	}
+	if err == nil && r.epoch != s.epoch {
+		if s.epoch != 0 {
+			s.pool.Reset()
+			s.writer.stale.Store(true)
+		}
+		s.epoch = r.epoch
+	}
+	return r, err
+}
+
+func (s *Store) readOnce(ctx context.Context, from place, known bool) (r reading, err error) {
+	var xmax *uint64
+	if known {
+		xmax = &from.xmax
+	}
 	rows, err := s.feed.conn.Query(ctx, readFeed, s.node, xmax, from.xip)
 	if err != nil {
 		return r, err

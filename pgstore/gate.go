@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -92,8 +93,9 @@ func broken(err error) bool {
 // for concurrent use.
 type link struct {
 	connect func(context.Context) (*pgx.Conn, error)
-	conn    *pgx.Conn // nil: not connected
-	used    time.Time // when it last answered
+	conn    *pgx.Conn   // nil: not connected
+	used    time.Time   // when it last answered
+	stale   atomic.Bool // it is to be made anew; anybody may say so
 }
 
 // idle is how long a link may rest before it is tried out.
@@ -102,6 +104,9 @@ const idle = time.Second
 // ready makes sure of a connection that works. One that has rested is tried out
 // first: with a change under way it would not be known whether that has happened.
 func (l *link) ready(ctx context.Context) (err error) {
+	if l.stale.Swap(false) {
+		l.disconnect()
+	}
 	if l.conn != nil && time.Since(l.used) > idle && l.ping(ctx) != nil {
 		l.disconnect()
 	}

@@ -53,8 +53,9 @@ type Store struct {
 	cursors  *cursors
 	node     string // in the table of nodes
 
-	turn sync.Mutex // held while the feed is read
-	feed link       // its own: it is read, and the lease renewed, however many reads wait
+	turn  sync.Mutex // held while the feed is read
+	epoch uint64     // that it told last; 0: it was not read yet
+	feed  link       // its own: it is read, and the lease renewed, however many reads wait
 
 	close sync.Once
 }
@@ -111,7 +112,7 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 	if err := migrate(ctx, s.db); err != nil {
 		return nil, err
 	}
-	if err := s.noticeLostHistory(ctx); err != nil {
+	if _, err := s.pool.Exec(ctx, raiseEpoch); err != nil {
 		return nil, err
 	}
 	connect := func(ctx context.Context, settings string) (*pgx.Conn, error) {

@@ -20,20 +20,36 @@ import (
 // proxied opens a store on a new database behind a network that fails.
 func proxied(t *testing.T, cfg pgstore.Config) (*tcpproxy.Proxy, *pgstore.Store) {
 	t.Helper()
-	u, err := url.Parse(testservers.PostgreSQL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	p := tcpproxy.Start(t, net.JoinHostPort(q.Get("host"), q.Get("port")))
+	return behind(t, testservers.PostgreSQL(t), cfg)
+}
+
+// behind opens a store on the database at the address through such a network.
+func behind(t *testing.T, address string, cfg pgstore.Config) (*tcpproxy.Proxy, *pgstore.Store) {
+	t.Helper()
+	p := tcpproxy.Start(t, hostOf(t, address))
 	host, port, err := net.SplitHostPort(p.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
 	q.Set("host", host)
 	q.Set("port", port)
 	u.RawQuery = q.Encode()
 	return p, open(t, u.String(), cfg)
+}
+
+// hostOf is where the server of an address listens.
+func hostOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort(u.Query().Get("host"), u.Query().Get("port"))
 }
 
 // crowd has so many ask again and again, reading and writing, until stop is called,
@@ -185,5 +201,51 @@ func TestReadsWaitForAConnectionWithinABound(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context(), id); err != nil {
 		t.Error(err)
+	}
+}
+
+// A server has a successor and does not know it. As soon as the feed is read from that
+// one, nothing is read from the old one any more, and nothing is written to it, although
+// the connections to it are whole.
+func TestNothingIsAskedOfAServerThatHasASuccessor(t *testing.T) {
+	t.Parallel()
+	old := testservers.HastyPostgreSQL(t)
+	prepare := open(t, old, pgstore.Config{})
+	before := signIn(t, prepare, "alex").ID
+	successor := testservers.CopyPostgreSQL(t, old, false)
+
+	p, s := behind(t, old, pgstore.Config{})
+	cursor, err := s.Changes(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := signIn(t, s, "robin").ID
+	for _, id := range []session.ID{before, lost} {
+		if _, err := s.Get(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Lead(hostOf(t, successor))
+	execute(t, old, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'WITH here AS%session_nodes%' AND pid <> pg_backend_pid()`)
+	var after session.Feed
+	for patience := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if after, err = s.Changes(t.Context(), cursor.Next); err == nil && after.Epoch > cursor.Epoch {
+			break
+		} else if time.Now().After(patience) {
+			t.Fatalf("nothing is noticed: %+v, %v", after, err)
+		}
+	}
+	if _, err := s.Get(t.Context(), lost); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("what the successor does not have: %v", err)
+	}
+	r, err := s.Get(t.Context(), before)
+	if err != nil || r.Epoch != after.Epoch {
+		t.Errorf("what it has: epoch %d, %v", r.Epoch, err)
+	}
+	if _, _, err := s.SwitchPlatform(t.Context(), before, "2", start, 0); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := open(t, successor, pgstore.Config{}).Get(t.Context(), before); err != nil || there.PlatformID != "2" {
+		t.Errorf("a change went elsewhere: %+v, %v", there, err)
 	}
 }
