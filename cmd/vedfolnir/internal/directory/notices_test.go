@@ -242,6 +242,15 @@ func TestOutbox(t *testing.T) {
 			t.Fatal(err)
 		}
 		take(there, 10, "kim 1s")
+		if n, err := there.ForgetMessages(ctx, noon.Add(time.Second), 10); err != nil || n != 0 {
+			t.Errorf("forgot %d, %v", n, err)
+		}
+		if err := here.Tell(ctx, lee, alike(noon.Add(-time.Hour), notice.NewDevice, "old")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := there.ForgetMessages(ctx, noon, 10); err != nil || n != 1 {
+			t.Errorf("forgot %d, %v", n, err)
+		}
 		if err := here.Erase(ctx, kim); err != nil {
 			t.Fatal(err)
 		}

@@ -91,6 +91,18 @@ func (d *Directory) PutBackMessage(ctx context.Context, m Message, due time.Time
 	return nil
 }
 
+// ForgetMessages removes those that were made before then, so many at once, and
+// returns how many it removed: nobody has sent them, nor given them up.
+func (d *Directory) ForgetMessages(ctx context.Context, before time.Time, most int) (int, error) {
+	result, err := d.db.ExecContext(ctx, `
+		DELETE FROM directory_outbox WHERE id IN (SELECT id FROM directory_outbox WHERE made_at < ? LIMIT ?)`, before.UnixMicro(), most)
+	if err != nil {
+		return 0, fmt.Errorf("directory: forget messages: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
 // Waiting is what is in the outbox.
 type Waiting struct {
 	Messages int

@@ -1,6 +1,9 @@
 package notice_test
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +43,23 @@ func TestWhatIsGathered(t *testing.T) {
 	}
 	if got = from(noon, notice.NewDevice, a, "x").After(from(noon.Add(time.Hour), notice.NewDevice, a, "x")); got.Several || !got.Last.Equal(noon.Add(time.Hour)) {
 		t.Errorf("told late: %+v", got)
+	}
+}
+
+// The documentation names every kind, and no other.
+func TestEveryKindIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## What people are told\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var documented []notice.Kind
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)`").FindAllStringSubmatch(section, -1) {
+		documented = append(documented, notice.Kind(row[1]))
+	}
+	if !slices.Equal(documented, notice.Kinds) {
+		t.Errorf("documented: %v\nthere are: %v", documented, notice.Kinds)
 	}
 }
 

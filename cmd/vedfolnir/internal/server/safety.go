@@ -9,6 +9,7 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
+	"github.com/vedfolnir/session/sessionhttp"
 )
 
 const safetyPath = "/safety"
@@ -43,17 +44,21 @@ func (a *App) seen(w http.ResponseWriter, r *http.Request) {
 	seeOther(w, safetyPath)
 }
 
-// see takes the id of the newest notice that was seen from the path.
+// see takes the id of the newest notice that was seen from the path. An operator who
+// acts as the person has not seen it for them, above all not that one did so.
 func (a *App) see(r *http.Request) error {
+	s := session.FromContext(r.Context()).Session
+	if s.Impersonator != "" {
+		return sessionhttp.ErrForbidden
+	}
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("which notice: %w", session.ErrMalformed)
 	}
-	user := session.FromContext(r.Context()).Session.UserID
-	if err := a.people.SeeNotices(r.Context(), user, id); err != nil {
+	if err := a.people.SeeNotices(r.Context(), s.UserID, id); err != nil {
 		return unavailable(err)
 	}
-	return a.manager.DirectoryChanged(r.Context(), user)
+	return a.manager.DirectoryChanged(r.Context(), s.UserID)
 }
 
 // told is a notice as the API tells it.

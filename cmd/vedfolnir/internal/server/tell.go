@@ -157,23 +157,32 @@ func (s *soon) close() {
 const (
 	forgetEvery = time.Hour
 	forgetBatch = 100
+	// messagesKept is how long a message waits that nobody sends: longer than a
+	// courier tries.
+	messagesKept = 4 * 24 * time.Hour
 )
 
-// forget removes notices that are too old, until ctx is done.
+// forget removes notices and messages that are too old, until ctx is done.
 func (a *App) forget(ctx context.Context) {
 	tick := time.NewTicker(forgetEvery)
 	defer tick.Stop()
 	for {
-		for n := forgetBatch; n == forgetBatch; {
-			var err error
-			if n, err = a.people.ForgetNotices(ctx, a.manager.Now().Add(-a.current.keepNotices()), forgetBatch); err != nil {
-				a.log.WarnContext(ctx, "cannot forget old notices; it is tried again", "error", err)
-			}
-		}
+		a.forgetBefore(ctx, a.people.ForgetNotices, a.current.keepNotices())
+		a.forgetBefore(ctx, a.people.ForgetMessages, messagesKept)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// forgetBefore goes on for as long as there is more.
+func (a *App) forgetBefore(ctx context.Context, forget func(context.Context, time.Time, int) (int, error), kept time.Duration) {
+	for n := forgetBatch; n == forgetBatch; {
+		var err error
+		if n, err = forget(ctx, a.manager.Now().Add(-kept), forgetBatch); err != nil {
+			a.log.WarnContext(ctx, "cannot forget what people were told long ago; it is tried again", "error", err)
 		}
 	}
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/sessionhttp"
 )
 
 // settle tells at once what is gathered.
@@ -260,6 +263,34 @@ func TestTheAPIOfNotices(t *testing.T) {
 	}
 	if p := s.browser(t).do("GET", "/api/safety", nil, "Accept", "application/json"); p.status != 401 {
 		t.Errorf("signed out: %d", p.status)
+	}
+}
+
+// An operator who acts as somebody does not see for them what they were told.
+func TestAnOperatorSeesNothingForAPerson(t *testing.T) {
+	s := demo(t)
+	alex := s.person(t, "alex")
+	s.tell(t.Context(), alex, notice.Notice{Kind: notice.Impersonated, Detail: "admin"})
+	seen := func(who session.Session) error {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.SetPathValue("id", strconv.FormatInt(s.toldTo(t, "alex")[0].ID, 10))
+		return s.see(r.WithContext(session.NewContext(r.Context(), &session.Context{Session: who})))
+	}
+	c, _, err := s.manager.Create(t.Context(), session.CreateRequest{UserID: alex})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := c.Session
+	acting := own
+	acting.Impersonator = "4"
+	if err := seen(acting); !errors.Is(err, sessionhttp.ErrForbidden) {
+		t.Errorf("an operator: %v", err)
+	}
+	if n := s.toldTo(t, "alex")[0]; !n.New || n.Title() != "An operator acted as you: admin" {
+		t.Errorf("%+v", n)
+	}
+	if err := seen(own); err != nil || s.toldTo(t, "alex")[0].New {
+		t.Errorf("the person: %v", err)
 	}
 }
 
