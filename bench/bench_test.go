@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vedfolnir/session/internal/testservers"
 )
 
 // TestMain lets the test's own binary be the servers, as the program's is.
@@ -29,6 +31,19 @@ func TestEveryMeasurementRuns(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{"bare handler", "vedfolnir, memory", "vedfolnir, SQLite", "scs, memory", "switches/s", "goroutines"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in what was printed:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestNodesAreMeasured(t *testing.T) {
+	var out strings.Builder
+	s := settings{Live: 50, SignedIn: 10, Connections: 4, Rounds: 1, Round: 50 * time.Millisecond, Database: testservers.PostgreSQL(t), Out: &out}
+	if err := run(t.Context(), s, "nodes", 0, ""); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"requests/s", "with the bus", "without it"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, out.String())
 		}

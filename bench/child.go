@@ -53,7 +53,7 @@ func start(ctx context.Context, name string, s settings, a answer) (*child, erro
 		return nil, err
 	}
 	c := &child{name: name}
-	c.cmd = exec.CommandContext(ctx, self, "-serve", name, "-live", strconv.Itoa(s.Live), "-signed-in", strconv.Itoa(s.SignedIn), "-dir", s.Dir)
+	c.cmd = exec.CommandContext(ctx, self, "-serve", name, "-live", strconv.Itoa(s.Live), "-signed-in", strconv.Itoa(s.SignedIn), "-dir", s.Dir, "-database", s.Database)
 	c.cmd.Stderr = os.Stderr
 	if c.ask, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ var contestants = map[string]func(settings, answer) (made, error){
 	"scs, memory":       scsMemory,
 	"vedfolnir, memory": vedfolnirMemory,
 	"vedfolnir, SQLite": vedfolnirSQLite,
+
+	"vedfolnir, PostgreSQL":               func(s settings, _ answer) (made, error) { return vedfolnirPostgreSQL(s, true) },
+	"vedfolnir, PostgreSQL without a bus": func(s settings, _ answer) (made, error) { return vedfolnirPostgreSQL(s, false) },
 }
 
 func nothing() error { return nil }

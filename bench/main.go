@@ -2,6 +2,8 @@
 // handler and beside scs, all in one run on one machine:
 //
 //	go run .                 reads and durable switches
+//	go run . -only nodes -database postgres://postgres@localhost/bench
+//	                         several nodes on an empty PostgreSQL database, beside one
 //	go run . -soak 10m       mixed load that has to stay right, and flat in memory
 //
 // Every server runs in a process of its own, so that its processor time is its
@@ -28,6 +30,7 @@ type settings struct {
 	Rounds      int
 	Round       time.Duration
 	Dir         string // for databases; empty: the system's for temporary files
+	Database    string // an empty PostgreSQL database; empty: nothing is measured on one
 	Out         io.Writer
 }
 
@@ -39,7 +42,8 @@ func main() {
 	flag.IntVar(&s.Rounds, "rounds", 5, "rounds; each figure is the median of them")
 	flag.DurationVar(&s.Round, "round", 3*time.Second, "`length` of a round")
 	flag.StringVar(&s.Dir, "dir", "", "`folder` for databases (default the system's for temporary files)")
-	only := flag.String("only", "", "reads or switches: only these")
+	flag.StringVar(&s.Database, "database", "", "`URL` of an empty PostgreSQL database, for nodes")
+	only := flag.String("only", "", "reads, switches or nodes: only these")
 	soak := flag.Duration("soak", 0, "run a mixed load for this `long` instead")
 	serve := flag.String("serve", "", "for the program itself: be this server")
 	flag.Parse()
@@ -60,14 +64,19 @@ func run(ctx context.Context, s settings, only string, soak time.Duration, serve
 	case soak > 0:
 		return soakRun(ctx, s, soak)
 	}
-	if only != "switches" {
-		if err := readRun(ctx, s); err != nil {
-			return fmt.Errorf("reads: %w", err)
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, settings) error
+		can  bool
+	}{{"reads", readRun, true}, {"switches", switchRun, true}, {"nodes", nodeRun, s.Database != ""}} {
+		if only != "" && only != part.name || only == "" && !part.can {
+			continue
 		}
-	}
-	if only != "reads" {
-		if err := switchRun(ctx, s); err != nil {
-			return fmt.Errorf("switches: %w", err)
+		if !part.can {
+			return fmt.Errorf("%s: name an empty database with -database", part.name)
+		}
+		if err := part.run(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
+	"github.com/vedfolnir/session/pgstore"
+	"github.com/vedfolnir/session/pgstore/pgbus"
 	"github.com/vedfolnir/session/sessionhttp"
 	"github.com/vedfolnir/session/sqlitestore"
 )
@@ -45,8 +47,7 @@ func person(i int) session.Person {
 }
 
 func vedfolnirMemory(s settings, _ answer) (made, error) {
-	store := memstore.New()
-	return vedfolnir(s, store)
+	return vedfolnir(s, memstore.New(), nil)
 }
 
 func vedfolnirSQLite(s settings, _ answer) (made, error) {
@@ -58,9 +59,29 @@ func vedfolnirSQLite(s settings, _ answer) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	m, err := vedfolnir(s, store)
+	m, err := vedfolnir(s, store, nil)
 	if stop := m.close; stop != nil {
 		m.close = func() error { return errors.Join(stop(), os.RemoveAll(dir)) }
+	}
+	return m, err
+}
+
+// vedfolnirPostgreSQL is one of several nodes, or all there is.
+func vedfolnirPostgreSQL(s settings, wakes bool) (made, error) {
+	store, err := pgstore.Open(context.Background(), s.Database, pgstore.Config{})
+	if err != nil {
+		return made{}, err
+	}
+	if !wakes {
+		return vedfolnir(s, store, nil)
+	}
+	bus, err := pgbus.Open(context.Background(), s.Database, pgbus.Config{})
+	if err != nil {
+		return made{}, errors.Join(err, store.Close())
+	}
+	m, err := vedfolnir(s, store, bus)
+	if stop := m.close; stop != nil {
+		m.close = func() error { return errors.Join(stop(), bus.Close()) }
 	}
 	return m, err
 }
@@ -69,9 +90,12 @@ const cookieName = "bench"
 
 // vedfolnir is the whole handler of an application that has nothing of its own,
 // every check switched on.
-func vedfolnir(s settings, store session.Store) (made, error) {
+func vedfolnir(s settings, store session.Store, bus session.Bus) (made, error) {
 	manager, err := session.New(store, people{}, session.Config{
-		Audit: unheard{}, Security: session.Security{MaxPlatformSwitchesPerHour: session.NoLimit}, // as many as can be
+		Audit: unheard{}, Bus: bus, Security: session.Security{
+			MaxPlatformSwitchesPerHour: session.NoLimit,                                           // as many as can be
+			Keys:                       [][]byte{[]byte("what the nodes of a measurement share")}, // and nobody else has
+		},
 	})
 	if err != nil {
 		return made{}, err
