@@ -31,12 +31,27 @@ type edge struct {
 	handler http.Handler
 	h       *sessionhttp.Handler
 	down    atomic.Bool
-	cookie  string // "name=value"
+	changes atomic.Int32 // of the session, each just before a rotation is stored
+	cookie  string       // "name=value"
 }
 
 type failingStore struct {
 	session.Store
-	down *atomic.Bool
+	down    *atomic.Bool
+	changes *atomic.Int32
+}
+
+func (s failingStore) Rotate(ctx context.Context, id session.ID, version uint64, to session.Rotation) (session.Record, error) {
+	if s.changes.Add(-1) >= 0 {
+		r, err := s.Get(ctx, id)
+		if err == nil {
+			_, err = s.Refresh(ctx, id, r.Version, to.At)
+		}
+		if err != nil {
+			return session.Record{}, err
+		}
+	}
+	return s.Store.Rotate(ctx, id, version, to)
 }
 
 var errDown = errors.New("the disk is on fire")
@@ -54,7 +69,7 @@ func newEdge(t *testing.T, app http.Handler, config sessionhttp.Config) *edge {
 	people := session.StaticDirectory{{User: session.User{ID: "1", Username: "alex"}, Platforms: []session.Platform{{ID: "11", Name: "Mine", IsDefault: true}}}}
 	quiet := slog.New(slog.DiscardHandler)
 	var err error
-	e.manager, err = session.New(failingStore{memstore.New(), &e.down}, people, session.Config{Logger: quiet, Sync: session.Sync{Lease: session.NoLease}})
+	e.manager, err = session.New(failingStore{memstore.New(), &e.down, &e.changes}, people, session.Config{Logger: quiet, Sync: session.Sync{Lease: session.NoLease}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,6 +328,26 @@ func TestRotateGivesANewTokenForTheSameSession(t *testing.T) {
 	e.cookie = ""
 	if w := e.do("POST", "/password", "", "Accept", "application/json"); w.Code != 401 || w.Header().Get("Set-Cookie") != "" {
 		t.Errorf("signed out: %d %v", w.Code, w.Header())
+	}
+}
+
+// A switch in another tab, or on another node, comes between the reading and the
+// writing of a rotation: the old token must not stay for it.
+func TestRotateIsNotPutOffByAnotherChange(t *testing.T) {
+	var e *edge
+	e = newEdge(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := e.h.Rotate(w, r); err != nil {
+			e.h.Error(w, r, err)
+		}
+	}), sessionhttp.Config{})
+	for changes, want := range map[int32]int{0: 200, 1: 200, 2: 200, 3: 409} {
+		e.signIn()
+		token := e.csrf()
+		e.changes.Store(changes)
+		w := e.do("POST", "/password", "", "X-CSRFToken", token)
+		if set := w.Header().Get("Set-Cookie") != ""; w.Code != want || set != (want == 200) {
+			t.Errorf("%d changes at that moment: %d, with a cookie: %v", changes, w.Code, set)
+		}
 	}
 }
 

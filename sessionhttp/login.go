@@ -59,7 +59,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, req session.Cre
 // password for one. (What they have just proved is noted by [Handler.StepUp], which
 // rotates too.) What the old token's other holders see is told at
 // [session.Manager.Rotate]. [session.ErrConflict]: another tab did so at the same
-// moment, and no cookie was set.
+// moment, or the session changed again and again, and no cookie was set.
 func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Context, error) {
 	c, _, err := h.renew(w, r, func(presented session.Token) (session.Context, session.Token, error) {
 		return h.m.Rotate(r.Context(), presented)
@@ -67,7 +67,8 @@ func (h *Handler) Rotate(w http.ResponseWriter, r *http.Request) (*session.Conte
 	return c, err
 }
 
-// renew has the browser's token replaced.
+// renew has the browser's token replaced. A switch, say, at the same moment is no reason
+// to leave it as it is.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request, replace func(session.Token) (session.Context, session.Token, error)) (*session.Context, session.Token, error) {
 	if !h.mayCarryToken(r) {
 		h.explainPlainHTTP(r)
@@ -78,6 +79,9 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, replace func(ses
 		return nil, session.Token{}, err
 	}
 	c, token, err := replace(presented)
+	for again := 0; again < 2 && errors.Is(err, session.ErrConflict); again++ {
+		c, token, err = replace(presented)
+	}
 	if err != nil {
 		return nil, session.Token{}, err
 	}

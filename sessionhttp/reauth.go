@@ -110,14 +110,8 @@ func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, req session.Cre
 		req.Unremembered = req.Unremembered || !held.Session.Persistent // nobody was asked
 		return h.signIn(w, r, req)
 	}
-	return h.renew(w, r, func(presented session.Token) (c session.Context, token session.Token, err error) {
-		for range 3 { // a switch, say, at the same moment leaves true what was proved
-			c, token, err = h.m.StepUp(r.Context(), presented, req.UserID, req.Level, h.Client(r))
-			if !errors.Is(err, session.ErrConflict) {
-				break
-			}
-		}
-		return c, token, err
+	return h.renew(w, r, func(presented session.Token) (session.Context, session.Token, error) {
+		return h.m.StepUp(r.Context(), presented, req.UserID, req.Level, h.Client(r))
 	})
 }
 
