@@ -165,7 +165,8 @@ func (m *Manager) SwitchPlatform(ctx context.Context, id ID, platform PlatformID
 		return Context{}, storeError("switch platform", err)
 	}
 	if changed {
-		m.changed(ctx, "platform_switched", r)
+		m.stored(r)
+		m.audit(ctx, "platform_switched", r, r.Actor())
 		m.notePlatform(r)
 	}
 	return m.admit(ctx, r, p)
@@ -188,7 +189,8 @@ func (m *Manager) taken(ctx context.Context, action string, id ID, r Record, err
 		m.unsure(id)
 		return Context{}, err
 	}
-	m.changed(ctx, action, r)
+	m.stored(r)
+	m.audit(ctx, action, r, r.Actor())
 	return m.admit(ctx, r, nil)
 }
 

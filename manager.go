@@ -130,12 +130,6 @@ func (m *Manager) Policy() Policy { return m.policy }
 // configured Keys: make with the first, accept all.
 func (m *Manager) DeriveKeys(purpose string) [][]byte { return m.keys.Derive(purpose) }
 
-// changed takes in a change that the person has made.
-func (m *Manager) changed(ctx context.Context, action string, r Record) {
-	m.stored(r)
-	m.audit(ctx, action, r, r.Actor())
-}
-
 func (m *Manager) auditEnds(ctx context.Context, ended []Record) {
 	for _, r := range ended {
 		m.audit(ctx, "ended", r, r.EndedBy)

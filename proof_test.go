@@ -361,3 +361,34 @@ func TestLesson39_AStepUpMakesNoSession(t *testing.T) {
 		wantEnded(t, m.Require(t.Context(), token, assurance.Required{}), session.SignedOut)
 	}
 }
+
+// changedFirst changes the session, each time something noticed is to be kept of it,
+// just before.
+type changedFirst struct {
+	session.Store
+	times int
+}
+
+func (s *changedFirst) Suspect(ctx context.Context, id session.ID, version uint64, noticed session.Suspicion) (session.Record, error) {
+	if s.times--; s.times >= 0 {
+		if _, _, err := s.SwitchPlatform(ctx, id, session.PlatformID(fmt.Sprint("moved ", s.times)), time.Now(), 0); err != nil {
+			return session.Record{}, err
+		}
+	}
+	return s.Store.Suspect(ctx, id, version, noticed)
+}
+
+// A change of the session at the same moment must not let through what a thief's
+// request asks for: what was noticed holds for what the session has become.
+func TestWhatIsNoticedIsNotLostToAChangeAtTheSameMoment(t *testing.T) {
+	for _, lease := range []time.Duration{0, session.NoLease} {
+		m := open(t, &changedFirst{memstore.New(), 3}, nil, session.Config{Sync: session.Sync{Lease: lease}})
+		_, token := signIn(t, m, "1")
+		if _, err := m.Authenticate(t.Context(), token, session.Client{UserAgent: fmt.Sprintf(chrome, 142), IPAddress: proxy, Language: "ru"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Require(t.Context(), token, recent); !lacks(err, assurance.TooOld) {
+			t.Errorf("lease %v: what was proved still counts: %v", lease, err)
+		}
+	}
+}
