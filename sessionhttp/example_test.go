@@ -127,6 +127,43 @@ func ExampleHandler_Rotate() {
 	// the phone: 401 SESSION_ENDED
 }
 
+// What is sensitive asks for a proof of who it is that is not too old, and then is done.
+// (The browser client asks in a dialog, and sends the request again.)
+func ExampleHandler_RequireRecent() {
+	now := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
+	m, err := session.New(memstore.New(), exampleDirectory, session.Config{Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	h, err := sessionhttp.New(m, sessionhttp.Config{Login: func(_ context.Context, c sessionhttp.Credentials) (session.CreateRequest, error) {
+		if c.Username != "alex" || c.Password != "correct horse" {
+			return session.CreateRequest{}, sessionhttp.ErrBadCredentials
+		}
+		return session.CreateRequest{UserID: "1"}, nil
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /pay", h.RequireRecent(10*time.Minute, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "paid")
+	})))
+	desk := newBrowser(h.Wrap(mux)).signIn(h, "1")
+	now = now.Add(time.Hour)
+	fmt.Println(desk.post("/pay", ""))
+	fmt.Println(desk.post("/api/session/reauth", `{"password":"wrong"}`))
+	fmt.Println(desk.post("/api/session/reauth", `{"password":"correct horse"}`))
+	fmt.Println(desk.post("/pay", ""))
+	// Output:
+	// 403 REAUTH_REQUIRED
+	// 401 INVALID_CREDENTIALS
+	// 200
+	// 200 paid
+}
+
 // A page follows its session with the two lines of Head, and a plain form carries
 // the token in a field.
 func ExampleHandler_Head() {

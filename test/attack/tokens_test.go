@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,10 @@ var tokens = []attack{
 	{
 		"replayed cookies", "keeps a copy of the cookie and uses it after the session has ended: by signing out, by an operator, a new password, a disabled account",
 		"401 within the lease, at once where the server itself ended it, and after a restart too", replays,
+	},
+	{
+		"a copied cookie for what is sensitive", "uses a copy of the cookie in their own browser to end the owner's other sessions and to take what is stored, also once the owner has proved anew who they are",
+		"403 each time, and the owner is asked once and goes on", copiedCookie,
 	},
 	{
 		"guessed tokens", "changes the cookie bit by bit, or makes one of the public handle",
@@ -145,6 +150,48 @@ func replays(t *testing.T, w *world) {
 	w = &again
 	check("at a server that has just started")
 	again.stop()
+}
+
+func copiedCookie(t *testing.T, w *world) {
+	a := w.account(t)
+	owner, elsewhere := w.browser(t).signIn(a), w.browser(t).signIn(a)
+	copied := w.browser(t).sending(owner.pair())
+	ask := func(method, path, body string, forge func(*http.Request)) answer {
+		r := copied.tokened(method, path, body)
+		r.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1")
+		r.Header.Set("Accept-Language", "ru")
+		if forge != nil {
+			forge(r)
+		}
+		return copied.do(r)
+	}
+	for range 10 { // they try what they can
+		ask("POST", "/api/session/cleanup", "", func(r *http.Request) { r.Header.Del("X-CSRFToken") })
+	}
+	refused := func(when string) {
+		t.Helper()
+		for _, sensitive := range []struct{ method, path string }{{"POST", "/api/sessions/revoke_others"}, {"GET", "/api/export"}} {
+			if got := ask(sensitive.method, sensitive.path, "", nil); got.status != 403 || !strings.Contains(got.body, `"REAUTH_REQUIRED"`) {
+				t.Errorf("%s, %s %s: %d %s", when, sensitive.method, sensitive.path, got.status, got.body)
+			}
+		}
+		if got := ask("POST", "/api/session/reauth", `{"password":"a guess"}`, nil); got.status != 401 || len(got.header["Set-Cookie"]) > 0 {
+			t.Errorf("%s, a guess: %d %s", when, got.status, got.body)
+		}
+	}
+	refused("at first")
+	proof := mapText(map[string]string{"password": a.password})
+	if got := owner.post("/api/session/reauth", proof); got.status != 200 {
+		t.Fatalf("the owner: %d %s", got.status, got.body)
+	}
+	refused("after the owner's proof")
+	if got := owner.get("/api/export"); got.status != 200 {
+		t.Errorf("the owner: %d %s", got.status, got.body)
+	}
+	refused("when the owner has used it")
+	if got := elsewhere.state(); got.status != 200 {
+		t.Errorf("the owner's other session: %d %s", got.status, got.body)
+	}
 }
 
 func guessedTokens(t *testing.T, w *world) {
