@@ -45,11 +45,21 @@ func (d *Directory) Linked(ctx context.Context, s Subject) (session.UserID, erro
 	return session.UserID(strconv.FormatInt(row, 10)), nil
 }
 
-// LinkUsed notes that somebody signs in by it.
-func (d *Directory) LinkUsed(ctx context.Context, s Subject, now time.Time) error {
-	_, err := d.db.ExecContext(ctx, `UPDATE directory_openid_links SET last_used = ? WHERE issuer = ? AND subject = ?`, now.UnixMicro(), s.Issuer, s.Subject)
+// UseLink notes that the person signs in by it, or returns [ErrNoLink] if it is not
+// theirs any more.
+func (d *Directory) UseLink(ctx context.Context, id session.UserID, s Subject, now time.Time) error {
+	key, err := rowID(string(id))
 	if err != nil {
-		return fmt.Errorf("directory: note use of link: %w", err)
+		return fmt.Errorf("directory: use link: %w", ErrNoLink)
+	}
+	result, err := d.db.ExecContext(ctx, `UPDATE directory_openid_links SET last_used = ? WHERE issuer = ? AND subject = ? AND person_id = ?`, now.UnixMicro(), s.Issuer, s.Subject, key)
+	if err == nil {
+		if n, failed := result.RowsAffected(); failed != nil || n == 0 {
+			err = errors.Join(failed, ErrNoLink)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("directory: use link: %w", err)
 	}
 	return nil
 }

@@ -66,8 +66,11 @@ func TestLinks(t *testing.T) {
 		if err := there.Link(ctx, "999", directory.Subject{Issuer: issuer, Subject: "nobody's"}, noon); !errors.Is(err, session.ErrUnknownUser) {
 			t.Errorf("nobody's: %v", err)
 		}
-		if err := there.LinkUsed(ctx, kimThere, noon.Add(time.Hour)); err != nil {
+		if err := there.UseLink(ctx, kim, kimThere, noon.Add(time.Hour)); err != nil {
 			t.Fatal(err)
+		}
+		if err := there.UseLink(ctx, sam, kimThere, noon.Add(2*time.Hour)); !errors.Is(err, directory.ErrNoLink) {
+			t.Errorf("used by somebody else: %v", err)
 		}
 		want := []directory.Link{{Subject: kimThere, LinkedAt: noon, LastUsed: noon.Add(time.Hour)}}
 		if links, err := here.Links(ctx, kim); err != nil || !slices.Equal(links, want) {
@@ -78,6 +81,9 @@ func TestLinks(t *testing.T) {
 		}
 		if err := here.Unlink(ctx, kim, kimThere); err != nil {
 			t.Errorf("unlink, with a password left: %v", err)
+		}
+		if err := there.UseLink(ctx, kim, kimThere, noon); !errors.Is(err, directory.ErrNoLink) {
+			t.Errorf("used when it is gone: %v", err)
 		}
 		if links, err := there.Links(ctx, kim); err != nil || len(links) > 0 {
 			t.Errorf("%+v, %v", links, err)

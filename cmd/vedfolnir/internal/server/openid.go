@@ -193,13 +193,20 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, user); err != nil {
 		return err
 	}
+	// After that, as a password is looked at: whoever takes the link away in between, and
+	// so ends what it let in, is not followed by this sign-in.
+	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	if err := a.people.UseLink(ctx, user, there, a.manager.Now()); errors.Is(err, directory.ErrNoLink) {
+		return errNobody
+	} else if err != nil {
+		return unavailable(err)
+	}
 	c, err := a.sessions.SignInWith(w, r, req)
 	if err != nil {
 		return err
 	}
 	over, err := a.people.Began(ctx, directory.ProviderSession{
-		Subject: directory.Subject{Issuer: id.Issuer, Subject: id.Subject}, SessionID: id.SessionID,
-		Session: c.Session.ID, User: user, Until: c.Deadlines().Absolute,
+		Subject: there, SessionID: id.SessionID, Session: c.Session.ID, User: user, Until: c.Deadlines().Absolute,
 	}, since, a.manager.Now())
 	if err == nil && !over {
 		return nil

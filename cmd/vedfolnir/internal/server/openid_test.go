@@ -761,6 +761,34 @@ func TestASignInThatCrossesASignOutThere(t *testing.T) {
 	}
 }
 
+// Whoever takes a link away while somebody signs in by it, and so ends what it let in,
+// is not followed by that sign-in. The database does it at the very moment.
+func TestASignInThatCrossesTheEndOfItsLink(t *testing.T) {
+	t.Parallel()
+	for when, ends := range map[string]string{
+		"before it is used": `CREATE TRIGGER crossing BEFORE UPDATE ON directory_openid_links BEGIN
+			UPDATE session_users SET sign_in_epoch = sign_in_epoch + 1; DELETE FROM directory_openid_links; SELECT RAISE(IGNORE); END`,
+		"after it was used": `CREATE TRIGGER crossing AFTER UPDATE ON directory_openid_links BEGIN
+			UPDATE session_users SET sign_in_epoch = sign_in_epoch + 1; DELETE FROM directory_openid_links; END`,
+	} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			s, _ := withProvider(t, nil)
+			s.browser(t).signInThere()
+			if _, err := s.store.DB().ExecContext(t.Context(), ends); err != nil {
+				t.Fatal(err)
+			}
+			b := s.browser(t)
+			if page := b.signInThere(); page.status < 400 || b.cookie() != "" {
+				t.Errorf("%d at %s, cookie %q", page.status, page.path, b.cookie())
+			}
+			if live, err := s.manager.List(t.Context(), entry(t, s, "kim").ID); err != nil || len(live) != 1 {
+				t.Errorf("%d sessions live, want the first one, %v", len(live), err)
+			}
+		})
+	}
+}
+
 // A route for machines has to be declared so that it is one.
 func TestARouteForMachines(t *testing.T) {
 	t.Parallel()
