@@ -97,7 +97,7 @@ func (h *Handler) CSRFToken(w http.ResponseWriter, r *http.Request) string {
 // it comes to a sign-in is bound to it, so that one browser cannot go on with what
 // another began. Empty: neither, and no token of the request is good.
 func (h *Handler) TokenSubject(r *http.Request) string {
-	if c := session.FromContext(r.Context()); c.SignedIn() {
+	if c := session.FromContext(r.Context()); c.Live() {
 		return "session " + c.Session.ID.String()
 	}
 	if id, ok := h.prelogin(r); ok {

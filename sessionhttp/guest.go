@@ -8,9 +8,10 @@ import (
 	"github.com/vedfolnir/session"
 )
 
-// ErrSafeMethod refuses to begin a guest's session by GET or HEAD: a browser sends
-// them without a person's act. (OWASP ASVS 5.0, 7.6.2.)
-var ErrSafeMethod = errors.New("sessionhttp: a guest's session begins by what a person does: start it in answer to POST")
+// ErrSafeMethod refuses to begin a guest's session, or an impersonation, by GET or
+// HEAD: a browser sends them without a person's act, and no token is asked for.
+// (OWASP ASVS 5.0, 7.6.2.)
+var ErrSafeMethod = errors.New("sessionhttp: such a session begins by what a person does: start it in answer to POST")
 
 // StartGuest gives the browser a session of nobody, for what an application keeps of
 // people before they sign in: under the id that [session.Context] has in

@@ -63,6 +63,7 @@ func newShop(t *testing.T) (*shop, *sessiontest.Client) {
 		s.baskets[c.Session.UserID] = append(s.baskets[c.Session.UserID], r.PathValue("what"))
 	})
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("/subject", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, s.handler.TokenSubject(r)) })
 	mux.Handle("/mine", s.handler.RequireSession(ok))
 	mux.Handle("/anybodys", s.handler.RequireGuest(ok))
 	s.served = s.handler.Wrap(mux)
@@ -226,4 +227,19 @@ func TestAFormFromBeforeTheGuestIsGood(t *testing.T) {
 	other.Post("/basket/tea", nil).Want(200)
 	form.Set("csrf_token", c.Another().CSRFToken())
 	other.PostForm("/login", form).Want(403)
+}
+
+// Of a guest it is the session that something goes on in, not the browser before it,
+// of which there may be no trace.
+func TestATokensSubjectIsTheGuestsSession(t *testing.T) {
+	s, c := newShop(t)
+	c.Post("/basket/tea", nil).Want(200)
+	subject := c.Get("/subject").Want(200).Body
+	if id, ok := strings.CutPrefix(subject, "session "); !ok || len(id) != 32 {
+		t.Errorf("%q", subject)
+	}
+	c.SignIn("alex")
+	if now := c.Get("/subject").Want(200).Body; now == subject || s.live(t) != 1 {
+		t.Errorf("%q once signed in", now)
+	}
 }

@@ -17,10 +17,14 @@ const actingSuffix = "-as"
 // out of that, or Config.Kinds.ImpersonationLifetime is over, or their own session
 // ends, or Config.MayImpersonate changes its mind. The person finds it among their
 // sessions, as everything done in it is in the audit by the operator's id. It ends
-// the impersonation that there was. Nothing may have been written yet. Errors:
+// the impersonation that there was. The request must have come through the
+// middleware. Nothing may have been written yet. Errors: [ErrSafeMethod];
 // [ErrForbidden], also for whoever is not signed in as themself; those of
 // [session.Manager.Create]; [ErrPlainHTTP].
 func (h *Handler) Impersonate(w http.ResponseWriter, r *http.Request, person session.UserID) (*session.Context, error) {
+	if !isUnsafe(r.Method) {
+		return nil, ErrSafeMethod
+	}
 	if !h.mayCarryToken(r) {
 		h.explainPlainHTTP(r)
 		return nil, ErrPlainHTTP

@@ -55,7 +55,7 @@ func newActing(t *testing.T) (a *acting, sam *sessiontest.Client) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /act/{id}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/act/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := a.handler.Impersonate(w, r, session.UserID(r.PathValue("id"))); err != nil {
 			a.handler.Error(w, r, err)
 		}
@@ -231,6 +231,11 @@ func TestWhoMayNotImpersonate(t *testing.T) {
 	sam.Post("/act/124", nil).Want(403) // themself
 	sam.Post("/act/999", nil).Want(403)
 	sam.Another().Post("/act/123", nil).Want(401)
+	for _, method := range []string{"GET", "HEAD"} { // which a page of somebody else's can have a browser send
+		if set := sam.Do(sam.Request(method, "/act/123", nil)).Want(500).Header["Set-Cookie"]; len(set) > 0 {
+			t.Errorf("%s sets %q", method, set)
+		}
+	}
 	a.allow(session.ErrUnavailable)
 	sam.Post("/act/123", nil).Want(503)
 	a.allow(nil)

@@ -5,7 +5,7 @@ import "net/http"
 // NewCookie returns an empty cookie of the application's own, for the answer to r: with
 // the session cookie's name and the suffix behind it, such as "-theme", its prefix and
 // all else that keeps it to this host and from scripts. SameSite is Lax. The package's
-// own suffixes are "", "-prelogin" and "-device".
+// own suffixes are "", "-prelogin", "-device" and "-as".
 func (h *Handler) NewCookie(r *http.Request, suffix string) *http.Cookie {
 	c := h.newCookie(r, suffix)
 	c.SameSite = http.SameSiteLaxMode
