@@ -175,9 +175,14 @@ func (d *Directory) ForgetNotices(ctx context.Context, before time.Time, most in
 	return int(n), err
 }
 
-// storable is text that every engine takes.
+// readable is text that every engine takes.
+func readable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// storable is readable and not too long.
 func storable(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	text = readable(text)
 	if utf8.RuneCountInString(text) > detailMost {
 		text = string([]rune(text)[:detailMost])
 	}

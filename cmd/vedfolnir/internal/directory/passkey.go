@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
@@ -167,8 +168,8 @@ func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey
 }
 
 func checkPasskeyName(name string) error {
-	if n := utf8.RuneCountInString(strings.TrimSpace(name)); n == 0 || n > passkeyNameMost || !utf8.ValidString(name) {
-		return broken("give the passkey a name of 1 to %d characters", passkeyNameMost)
+	if n := utf8.RuneCountInString(strings.TrimSpace(name)); n == 0 || n > passkeyNameMost || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return broken("give the passkey a name of 1 to %d characters, in one line", passkeyNameMost)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestPasskeysAreKept(t *testing.T) {
 		if err := d.AddPasskey(ctx, kim, passkey("key", "Key"), once("1")); !errors.Is(err, directory.ErrSpent) {
 			t.Errorf("a challenge that was answered: %v", err)
 		}
-		for _, name := range []string{"", "  ", strings.Repeat("x", 61), "\xff"} {
+		for _, name := range []string{"", "  ", strings.Repeat("x", 61), "\xff", "a\x00b", "a\nb"} {
 			if err := d.RenamePasskey(ctx, kim, []byte("phone"), name); !errors.As(err, new(directory.RuleError)) {
 				t.Errorf("the name %q: %v", name, err)
 			}

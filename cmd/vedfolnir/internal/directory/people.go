@@ -171,5 +171,5 @@ func (d *Directory) people(ctx context.Context, db interface {
 	return n, nil
 }
 
-// folded is how a name or an address is compared.
-func folded(login string) string { return strings.ToLower(strings.TrimSpace(login)) }
+// folded is how a name or an address is compared, whatever somebody types.
+func folded(login string) string { return strings.ToLower(strings.TrimSpace(readable(login))) }

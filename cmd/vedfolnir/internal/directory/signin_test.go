@@ -160,3 +160,17 @@ func count(t *testing.T, db *sql.DB, from string) (n int) {
 	}
 	return n
 }
+
+// What somebody types who is up to something is nobody's name, and no failure of the
+// database.
+func TestWhatNoDatabaseKeepsIsNobodysName(t *testing.T) {
+	t.Parallel()
+	onTwoNodes(t, func(t *testing.T, here, _ *directory.Directory) {
+		add(t, here, "kim")
+		for _, login := range []string{"kim\x00", "\x00", "kim\xff", "\xed\xa0\x80"} {
+			if a, err := here.Find(t.Context(), login); err != nil || a.ID != "0" {
+				t.Errorf("%q is %s, %v", login, a.ID, err)
+			}
+		}
+	})
+}
