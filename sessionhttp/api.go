@@ -108,6 +108,9 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 				return err
 			}
 		}
+		if e.ends && c.session.Session.Impersonator != "" {
+			return ErrForbidden
+		}
 		if e.ends && h.config.RecentToEnd > 0 {
 			if err := h.requireProof(c.r, assurance.Required{MaxAge: h.config.RecentToEnd}); err != nil {
 				return err
@@ -346,15 +349,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, c *call) error {
 
 // EndOthers ends all of the person's sessions but this one, and returns how many.
 func (h *Handler) EndOthers(r *http.Request, c *session.Context) (int, error) {
-	return h.m.RevokeOthers(r.Context(), c.Session.UserID, c.Session.ID, revoked(c), c.Session.Actor())
-}
-
-// revoked is why a session ends that is ended through this one.
-func revoked(c *session.Context) session.Reason {
-	if c.Session.Impersonator != "" {
-		return session.RevokedByAdmin
-	}
-	return session.RevokedByUser
+	return h.m.RevokeOthers(r.Context(), c.Session.UserID, c.Session.ID, session.RevokedByUser, c.Session.Actor())
 }
 
 // EndOwn ends one of the person's own live sessions, named by its handle's text.
@@ -371,7 +366,7 @@ func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) err
 	if !slices.ContainsFunc(mine, func(s session.Detail) bool { return s.ID == id }) {
 		return errNoSuchSession
 	}
-	err = h.m.Revoke(r.Context(), id, revoked(c), c.Session.Actor())
+	err = h.m.Revoke(r.Context(), id, session.RevokedByUser, c.Session.Actor())
 	if _, before := session.Ended(err); before || errors.Is(err, session.ErrNotFound) {
 		return errNoSuchSession
 	}

@@ -28,6 +28,8 @@ export interface SessionState {
     expires_at?: string;
     idle_expires_at?: string;
     version?: number;
+    /** The operator who acts as the user; not there: nobody does. */
+    impersonator?: Id;
     /** Whether staying is possible; known only near the end. */
     can_extend?: boolean;
   };

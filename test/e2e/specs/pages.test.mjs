@@ -122,6 +122,23 @@ test('the cookie ends with the browser, unless the device is remembered', async 
   }
 });
 
+test('an operator acts as somebody, and is themself again, in every tab', async () => {
+  const context = await chromium.newContext();
+  const neighbour = await signIn(context, server, 'admin');
+  const tab = await openTab(context, `${server.url}/people`);
+  assert.deepEqual(await faults(tab), []);
+  const is = (page, name, acting) => until(
+    async () => (await page.textContent('[data-session-user]').catch(() => '')) === name && (await page.locator('.acting-strip').count()) === acting,
+    `a tab does not show ${name}`,
+  );
+  await tab.click('button[aria-label="Act as alex"]');
+  await Promise.all([is(tab, 'alex', 1), is(neighbour, 'alex', 1)]);
+  assert.deepEqual(await faults(tab), []);
+  await tab.click('.acting-strip button');
+  await Promise.all([is(tab, 'admin', 0), is(neighbour, 'admin', 0)]);
+  await context.close();
+});
+
 test('without script: sign in, switch, end another session, sign out', async () => {
   const context = await chromium.newContext({ javaScriptEnabled: false });
   const elsewhere = await signIn(await chromium.newContext(), server, 'alex');

@@ -31,6 +31,8 @@ type sessionRow struct {
 	EndedAt      *time.Time         `json:"ended_at"` // null while it lives
 	EndReason    session.Reason     `json:"end_reason"`
 	EndedBy      string             `json:"ended_by"`
+	Remembered   bool               `json:"remembered"`
+	Impersonator session.UserID     `json:"impersonator,omitempty"` // the operator who acts as the person
 }
 
 func (d *opened) row(s session.Session, client session.Client, username string) sessionRow {
@@ -40,6 +42,7 @@ func (d *opened) row(s session.Session, client session.Client, username string) 
 		Device: client.Device(), UserAgent: client.UserAgent, IPAddress: client.IPAddress,
 		CreatedAt: s.CreatedAt, LastActivity: s.LastActivity, IdleEnd: deadlines.Idle, End: deadlines.Expiry(),
 		EndReason: s.EndReason, EndedBy: s.EndedBy,
+		Remembered: s.Persistent, Impersonator: s.Impersonator,
 	}
 	if !s.EndedAt.IsZero() {
 		r.EndedAt = &s.EndedAt
@@ -73,6 +76,9 @@ func (s sessionList) Run(c *Call) error {
 			}
 		}
 		return table(c, s.listing, rows, "SESSION PERSON DEVICE ADDRESS SINCE ACTIVE", func(r sessionRow) []string {
+			if r.Impersonator != "" {
+				r.Device += " (operator " + string(r.Impersonator) + ")"
+			}
 			return []string{r.ID.String(), r.Username, r.Device, r.IPAddress, moment(r.CreatedAt), moment(r.LastActivity)}
 		})
 	})

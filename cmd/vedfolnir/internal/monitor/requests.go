@@ -43,7 +43,7 @@ func (m *Monitor) Requests(next http.Handler, log *slog.Logger, from func(*http.
 
 // routes that have a name of their own; all others share one.
 var routes = map[string]bool{
-	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/password": true, "/reauth": true, "/safety": true, "/api/safety": true, "/sessions/end-others": true,
+	"/": true, "/login": true, "/logout": true, "/switch": true, "/first-start": true, "/password": true, "/reauth": true, "/safety": true, "/api/safety": true, "/sessions/end-others": true, "/people": true,
 	"/openid/sign-in": true, "/openid/prove": true, "/openid/link": true, "/openid/unlink": true, "/openid/callback": true, "/backchannel-logout": true,
 	"/api/csrf": true, "/api/session_state": true, "/api/session/validate": true, "/api/session/cleanup": true,
 	"/api/user_platforms": true, "/api/session/refresh": true, "/api/session/heartbeat": true, "/api/session/events": true,
@@ -69,6 +69,10 @@ func Route(path string) string {
 		return "/api/safety/seen/{id}"
 	case strings.HasPrefix(path, "/api/sessions/"):
 		return "/api/sessions/{handle}"
+	case strings.HasPrefix(path, "/people/"):
+		return "/people/{id}/act-as"
+	case strings.HasPrefix(path, "/api/admin/impersonate/"):
+		return "/api/admin/impersonate/{id}"
 	case strings.HasPrefix(path, "/sessions/") && strings.HasSuffix(path, "/end"):
 		return "/sessions/{handle}/end"
 	}

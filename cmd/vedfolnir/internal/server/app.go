@@ -132,6 +132,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		ReauthPage: http.HandlerFunc(a.reauth), RecentToEnd: a.recent,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
 		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused, SignedIn: a.signedIn,
+		MayImpersonate: a.mayImpersonate,
 	})
 	if err != nil {
 		return nil, err

@@ -106,14 +106,14 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 	}
 	deadlines := c.Deadlines()
 	page.Session = ui.Session{
-		SignedIn: ui.At(c.Session.CreatedAt, now), Idle: ui.At(deadlines.Idle, now), Expiry: ui.At(deadlines.Expiry(), now),
+		SignedIn: ui.At(c.Session.CreatedAt, now), Idle: ui.At(deadlines.First(), now), Expiry: ui.At(deadlines.Expiry(), now),
 	}
 	for _, s := range sessions {
 		device := s.Client.Device()
 		page.Devices = append(page.Devices, ui.Device{
 			ID: s.ID.String(), Name: device, Mobile: mobile(device), Address: s.Client.IPAddress, Platform: names[s.PlatformID],
 			SignedIn: ui.At(s.CreatedAt, now), Active: ui.At(s.LastActivity, now), Current: s.ID == c.Session.ID,
-			Remembered: s.Persistent, Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
+			Remembered: s.Persistent, Operator: a.operatorOf(r, s.Session), Suspicious: s.Security.IsSuspicious, Noticed: words(s.Security),
 		})
 	}
 	if page.Links, err = a.links(r.Context(), c.Session.UserID); err != nil {
@@ -150,8 +150,7 @@ func (a *App) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *App) endOthers(w http.ResponseWriter, r *http.Request) {
-	s := session.FromContext(r.Context()).Session
-	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.RevokedByUser, string(s.UserID))
+	_, err := a.sessions.EndOthers(r, session.FromContext(r.Context()))
 	a.done(w, r, "others", err)
 }
 
@@ -181,6 +180,7 @@ func (a *App) frame(w http.ResponseWriter, r *http.Request) ui.Frame {
 	}
 	return ui.Frame{
 		Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User(), Stamp: c.Stamp(), Path: r.URL.Path, News: a.news(r, c.Session.UserID),
+		Operator: a.operatorOf(r, c.Session), Administers: a.mustBeAdmin(r) == nil,
 	}
 }
 

@@ -16,7 +16,8 @@ type who int
 const (
 	everybody     who = iota // and all get the same: no cookie is looked at
 	visitor                  // signed in or not
-	person                   // who is signed in
+	acting                   // who is signed in, or an operator who acts as them
+	person                   // who is signed in, themself
 	administrator            // who is one just now
 	// machine is another server, which comes with no cookie and from no page, and signs
 	// what it sends: the route itself checks that, and nothing else does.
@@ -38,8 +39,8 @@ func (a *App) table() []route {
 		{"GET", "/livez", everybody, a.live},
 		{"GET", "/readyz", everybody, a.ready},
 		{"GET", "/api/arrival", visitor, a.arrival},
-		{"GET", "/{$}", person, a.home},
-		{"POST", "/switch", person, a.switchPlatform},
+		{"GET", "/{$}", acting, a.home},
+		{"POST", "/switch", acting, a.switchPlatform},
 		{"POST", "/sessions/{id}/end", person, a.recently(a.endSession)},
 		{"POST", "/sessions/end-others", person, a.recently(a.endOthers)},
 		{"GET", "/password", person, a.showPassword},
@@ -60,6 +61,9 @@ func (a *App) table() []route {
 		{"POST", "/api/safety/seen/{id}", person, a.safetySeen},
 		{"GET", exportPath, person, a.recently(a.export)},
 		{"GET", "/api/admin/metrics", administrator, a.showMetrics},
+		{"POST", "/api/admin/impersonate/{id}", administrator, a.recently(a.actAsByAPI)},
+		{"GET", peoplePath, administrator, a.showPeople},
+		{"POST", peoplePath + "/{id}/act-as", administrator, a.recently(a.actAsByForm)},
 	}
 	for _, path := range a.pages.Assets().Paths() {
 		routes = append(routes, route{"GET", path, everybody, a.pages.Assets().ServeHTTP})
@@ -108,10 +112,13 @@ func (a *App) newRouter(routes []route) (router, error) {
 			if route.who == administrator {
 				h = a.requireAdmin(h)
 			}
+			if route.who >= person {
+				h = a.sessions.RequireOwner(h)
+			}
 			if changes {
 				h = a.sessions.RequireToken(h)
 			}
-			if route.who >= person { // first: whose session has ended is told so, and not that their page is old
+			if route.who >= acting { // first: whose session has ended is told so, and not that their page is old
 				h = a.sessions.RequireSession(h)
 			}
 			r.pages.Handle(name, h)

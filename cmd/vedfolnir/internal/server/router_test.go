@@ -153,9 +153,11 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 var alexThere = directory.Subject{Issuer: "https://id.example.org", Subject: "alex"}
 
 // alex is the person of the walk.
-func (w *walk) alex(t *testing.T) session.UserID {
+func (w *walk) alex(t *testing.T) session.UserID { return w.named(t, "alex") }
+
+func (w *walk) named(t *testing.T, name string) session.UserID {
 	t.Helper()
-	account, err := w.people.Find(t.Context(), "alex")
+	account, err := w.people.Find(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,13 +180,21 @@ func (w *walk) other(t *testing.T) string {
 	return ""
 }
 
-func (w *walk) session(t *testing.T) (session.ID, string) {
+func (w *walk) session(t *testing.T) (session.ID, string) { return w.sessionOf(t, w.alex(t)) }
+
+func (w *walk) sessionOf(t *testing.T, user session.UserID) (session.ID, string) {
 	t.Helper()
-	c, token, err := w.manager.Create(t.Context(), session.CreateRequest{UserID: w.alex(t)})
+	c, token, err := w.manager.Create(t.Context(), session.CreateRequest{UserID: user})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c.Session.ID, "__Host-vedfolnir=" + token.Reveal()
+}
+
+func (w *walk) administrator(t *testing.T) visit {
+	t.Helper()
+	_, cookie := w.sessionOf(t, w.named(t, "admin"))
+	return visit{cookie, token(t, w.do(t, visit{cookie: cookie}, "GET", "/api/csrf", nil))}
 }
 
 func (w *walk) person(t *testing.T) visit {
@@ -221,6 +231,8 @@ func (w *walk) path(t *testing.T, pattern string) string {
 		if err := w.people.Link(t.Context(), w.alex(t), alexThere, time.Now()); err != nil {
 			t.Fatal(err)
 		}
+	case "/people/{id}/act-as", "/api/admin/impersonate/{id}":
+		return strings.Replace(pattern, "{id}", string(w.alex(t)), 1)
 	case "/api/switch_platform/{id}":
 		return "/api/switch_platform/" + w.other(t)
 	case "/api/sessions/{handle}", "/sessions/{id}/end":
@@ -359,6 +371,9 @@ func TestEveryRouteOfTheProgram(t *testing.T) {
 				visits := map[string]func(*testing.T) visit{}
 				if peopled {
 					visits["signed in"] = w.person
+					if strings.HasPrefix(r.Path, "/people/") || strings.HasPrefix(r.Path, "/api/admin/") {
+						visits["signed in"] = w.administrator
+					}
 				}
 				if r.Public && r.Path != "/logout" && r.Changes {
 					visits["signed out"] = w.stranger

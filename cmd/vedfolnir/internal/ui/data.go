@@ -149,6 +149,18 @@ type Recover struct {
 	Mistake  string // why the last attempt failed
 }
 
+// People is the page on which an operator finds everybody.
+type People struct {
+	Frame
+	People []Person
+}
+
+// Person is one of them.
+type Person struct {
+	ID, Username, Email string
+	Operator, Disabled  bool
+}
+
 // Home is the page of a person who is signed in.
 type Home struct {
 	Frame
@@ -185,7 +197,8 @@ type Device struct {
 	Active   Moment
 	Current  bool
 
-	Remembered bool // its cookie outlives the browser
+	Remembered bool   // its cookie outlives the browser
+	Operator   string // who acts as the person in it; empty: nobody does
 
 	Suspicious bool
 	Noticed    []string // what is remarkable about it, in sentences

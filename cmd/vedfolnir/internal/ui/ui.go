@@ -42,6 +42,9 @@ type Frame struct {
 	Path  string        // of the page
 	Stamp session.Stamp // what the page shows is as of
 	News  int           // notices that the person has not seen
+
+	Operator    string // who acts as the user; empty: the user does
+	Administers bool   // the user sees the pages of operators
 }
 
 // New parses the pages that are built in.
@@ -114,6 +117,11 @@ func (p *Pages) Recover(w http.ResponseWriter, status int, data Recover) error {
 // Safety writes the page of what a person was told of their account.
 func (p *Pages) Safety(w http.ResponseWriter, data Safety) error {
 	return p.write(w, http.StatusOK, "safety", data)
+}
+
+// People writes the page on which an operator finds everybody.
+func (p *Pages) People(w http.ResponseWriter, data People) error {
+	return p.write(w, http.StatusOK, "people", data)
 }
 
 // Home writes the page of a person who is signed in.
