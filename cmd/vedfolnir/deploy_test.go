@@ -460,7 +460,10 @@ func TestTheSampleOfNginxRepeatsOnlyWhatMayBeDoneTwice(t *testing.T) {
 		c.addrs = append(c.addrs, node.Listener.Addr().String())
 	}
 	v := &visitor{t: t, url: nginxSample(t, c), client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.roots}}}}
-	for path, want := range map[string]int64{"/api/switch_platform/1": 2, "/logout": 2, "/login": 1, "/password": 1} {
+	for path, want := range map[string]int64{
+		"/api/switch_platform/1": 2, "/switch": 2, "/logout": 2, "/api/sessions/revoke_others": 2, "/sessions/end-others": 2, "/api/session/heartbeat": 2,
+		"/login": 1, "/password": 1, "/api/session/reauth": 1, "/recover": 1, "/api/passkeys/sign_in": 1, "/logout/more": 1,
+	} {
 		asked.Store(0)
 		status, _, err := v.do(t.Context(), "POST", path, "{}")
 		if err != nil || status != 502 || asked.Load() != want {
