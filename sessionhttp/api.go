@@ -112,7 +112,7 @@ func (h *Handler) prepare(w http.ResponseWriter, c *call, e endpoint) error {
 			return ErrForbidden
 		}
 		if e.ends && h.config.RecentToEnd > 0 {
-			if err := h.requireProof(c.r, assurance.Required{MaxAge: h.config.RecentToEnd}); err != nil {
+			if err := h.requireProof(c.r.Context(), c.r, assurance.Required{MaxAge: h.config.RecentToEnd}); err != nil {
 				return err
 			}
 		}

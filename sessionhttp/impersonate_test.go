@@ -41,7 +41,7 @@ func newActing(t *testing.T) (a *acting, sam *sessiontest.Client) {
 	a.contract = newContractOn(t, &fragile{Store: memstore.New()}, config)
 	var err error
 	a.handler, err = sessionhttp.New(a.manager, sessionhttp.Config{
-		Login: a.login, ReauthPage: http.HandlerFunc(reauthPage),
+		Login: a.login, ReauthPage: http.HandlerFunc(reauthPage), RecentToEnd: time.Hour,
 		MayImpersonate: func(_ context.Context, operator, person session.UserID) error {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -102,7 +102,7 @@ func TestAnOperatorActsAsAPersonAndIsThemselfAgain(t *testing.T) {
 	if set := sam.Post("/rotate", nil).Want(200).Header["Set-Cookie"]; len(set) != 1 || !strings.HasPrefix(set[0], "__Host-vedfolnir-as=") {
 		t.Errorf("%q", set)
 	}
-	for _, path := range []string{"/own", "/recent", "/api/session/reauth/options", "/api/session/reauth"} {
+	for _, path := range []string{"/own", "/recent", "/api/session/reauth/options", "/api/session/reauth", "/api/sessions/revoke_others"} {
 		body := map[string]any{"username": "alex", "password": sessiontest.Password}
 		if got := sam.Post(path, body).Want(403).Field("error_code"); got != "FORBIDDEN" {
 			t.Errorf("%s: %v", path, got)

@@ -70,22 +70,22 @@ func CheckLevel(ctx context.Context, level session.Level) error {
 }
 
 func checkProof(ctx context.Context, need assurance.Required) error {
+	v := visitOf(ctx)
+	if v.handler == nil { // a session there may be did not come with a token
+		return errSessionRequired
+	}
+	return v.handler.requireProof(ctx, v.request, need)
+}
+
+func (h *Handler) requireProof(ctx context.Context, r *http.Request, need assurance.Required) error {
 	if err := CheckOwner(ctx); err != nil { // an operator cannot prove to be the person
 		return err
 	}
-	v := visitOf(ctx)
-	if v.handler == nil { // the session did not come with a token
-		return errSessionRequired
-	}
-	return v.handler.requireProof(v.request, need)
-}
-
-func (h *Handler) requireProof(r *http.Request, need assurance.Required) error {
 	token, err := h.presented(r, "")
 	if err != nil {
 		return err
 	}
-	return h.m.Require(r.Context(), token, need)
+	return h.m.Require(ctx, token, need)
 }
 
 // StepUp notes that whoever req names has just proved who they are, with req.Level.
