@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,19 @@ func Run(t *testing.T, open func(t *testing.T) session.Bus) {
 	t.Run("wakes nobody who has left", func(t *testing.T) { wakesNobodyWhoLeft(t, open(t)) })
 	t.Run("is safe for concurrent use", func(t *testing.T) { isSafe(t, open(t)) })
 	t.Run("carries a change to another manager at once", func(t *testing.T) { carriesChanges(t, open(t)) })
+}
+
+// Nodes lets each member join the next of the buses, which lead to one another: each is
+// on a node of its own.
+func Nodes(buses ...session.Bus) session.Bus { return &nodes{buses: buses} }
+
+type nodes struct {
+	buses []session.Bus
+	n     atomic.Uint64
+}
+
+func (i *nodes) Join(wake func()) (tell, leave func()) {
+	return i.buses[i.n.Add(1)%uint64(len(i.buses))].Join(wake)
 }
 
 // member counts its wakes without ever blocking the bus.

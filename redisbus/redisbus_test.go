@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,16 +36,6 @@ func open(t *testing.T, address, channel string) *redisbus.Bus {
 	return b
 }
 
-// inTurn lets each member join the next of the buses: each is on a node of its own.
-type inTurn struct {
-	buses []*redisbus.Bus
-	n     atomic.Uint64
-}
-
-func (i *inTurn) Join(wake func()) (tell, leave func()) {
-	return i.buses[i.n.Add(1)%uint64(len(i.buses))].Join(wake)
-}
-
 func TestBus(t *testing.T) {
 	address := testservers.Redis(t)
 	t.Run("of one node", func(t *testing.T) {
@@ -55,7 +44,7 @@ func TestBus(t *testing.T) {
 	t.Run("of three nodes", func(t *testing.T) {
 		bustest.Run(t, func(t *testing.T) session.Bus {
 			channel := rand.Text()
-			return &inTurn{buses: []*redisbus.Bus{open(t, address, channel), open(t, address, channel), open(t, address, channel)}}
+			return bustest.Nodes(open(t, address, channel), open(t, address, channel), open(t, address, channel))
 		})
 	})
 }

@@ -48,7 +48,7 @@ func (h *Handler) authenticateOwn(r *http.Request) (session.Context, error) {
 	if err != nil {
 		return session.Context{}, err
 	}
-	inGrace := h.m.InGrace()
+	inGrace := isUnsafe(r.Method) && h.m.InGrace()
 	c, err := h.m.Authenticate(r.Context(), token, h.Client(r))
 	switch {
 	case err == nil && isUnsafe(r.Method) && (inGrace || h.m.InGrace()):

@@ -120,7 +120,7 @@ func TestFaultsOnTheWayToTheDatabase(t *testing.T) {
 			if said := get(t, http.DefaultClient, "http://"+admin+"/metrics"); !strings.Contains(said, "vedfolnir_store_failures_total") {
 				t.Errorf("no metrics: %s", said)
 			}
-			time.Sleep(max(0, 6*time.Second-time.Since(began))) // for a storm to show: the processes' clocks are real
+			time.Sleep(max(0, 4*time.Second-time.Since(began))) // for a storm to show: the processes' clocks are real
 			asked := proxy.Accepted() - before
 			proxy.Heal()
 			back := p.untilReady(200)

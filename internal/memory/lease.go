@@ -11,6 +11,7 @@ import (
 // may be set back.
 type lease struct{ term atomic.Pointer[term] }
 
+// term has no grace unless there is an outage.
 type term struct{ end, grace time.Time }
 
 func (l *lease) holds(now time.Time) bool {
@@ -21,14 +22,20 @@ func (l *lease) holds(now time.Time) bool {
 // lingers is holds in an outage, when the lease is over.
 func (l *lease) lingers(now time.Time) bool {
 	t := l.term.Load()
-	return t != nil && !before(now, t.end) && before(now, t.grace)
+	return t != nil && !t.grace.IsZero() && !before(now, t.end) && before(now, t.grace)
 }
 
 func before(now, end time.Time) bool {
 	return now.Before(end) && now.Round(0).Before(end.Round(0))
 }
 
-func (l *lease) renew(end time.Time) { l.term.Store(&term{end, end}) }
+// mayLinger spares a look at the clock.
+func (l *lease) mayLinger() bool {
+	t := l.term.Load()
+	return t != nil && !t.grace.IsZero()
+}
+
+func (l *lease) renew(end time.Time) { l.term.Store(&term{end: end}) }
 func (l *lease) end()                { l.term.Store(nil) }
 
 // extend is for the one who renews.

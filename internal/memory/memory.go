@@ -114,7 +114,7 @@ func (m *Memory[R, P]) Linger(grace time.Duration) {
 }
 
 // Lingers reports whether the lease is over, and what is remembered good all the same.
-func (m *Memory[R, P]) Lingers() bool { return m.lease.lingers(time.Now()) }
+func (m *Memory[R, P]) Lingers() bool { return m.lease.mayLinger() && m.lease.lingers(time.Now()) }
 
 // EndLease lets nothing be remembered until the next Renew.
 func (m *Memory[R, P]) EndLease() { m.lease.end() }

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,16 +38,6 @@ func open(t *testing.T, address string) *pgbus.Bus {
 	return b
 }
 
-// inTurn lets each member join the next of the buses: each is on a node of its own.
-type inTurn struct {
-	buses []*pgbus.Bus
-	n     atomic.Uint64
-}
-
-func (i *inTurn) Join(wake func()) (tell, leave func()) {
-	return i.buses[i.n.Add(1)%uint64(len(i.buses))].Join(wake)
-}
-
 func TestBus(t *testing.T) {
 	address := testservers.PostgreSQL(t)
 	t.Run("of one node", func(t *testing.T) {
@@ -56,7 +45,7 @@ func TestBus(t *testing.T) {
 	})
 	t.Run("of three nodes", func(t *testing.T) {
 		bustest.Run(t, func(t *testing.T) session.Bus {
-			return &inTurn{buses: []*pgbus.Bus{open(t, address), open(t, address), open(t, address)}}
+			return bustest.Nodes(open(t, address), open(t, address), open(t, address))
 		})
 	})
 }
