@@ -135,6 +135,53 @@ func TestTheGraceOfAnOutage(t *testing.T) {
 	})
 }
 
+// breakingStore goes away when it is to end something: that happens, and the answer is
+// lost.
+type breakingStore struct{ *brokenStore }
+
+func (s breakingStore) End(ctx context.Context, e session.Ending) ([]session.Record, error) {
+	if _, err := s.Store.End(ctx, e); err != nil {
+		return nil, err
+	}
+	s.down.Store(true)
+	return nil, errDown
+}
+
+// What may have ended, as far as a node knows, is not served in the grace of an outage.
+func TestAnEndWhoseAnswerIsLostIsNoneToSitOut(t *testing.T) {
+	for what, end := range map[string]func(ctx context.Context, m *session.Manager, c session.Context) error{
+		"of one session": func(ctx context.Context, m *session.Manager, c session.Context) error {
+			return m.Revoke(ctx, c.Session.ID, session.SignedOut, "1")
+		},
+		"of all of a person's": func(ctx context.Context, m *session.Manager, c session.Context) error {
+			_, err := m.RevokeUser(ctx, "1", session.CredentialChanged, "1")
+			return err
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := open(t, breakingStore{&brokenStore{Store: memstore.New()}}, people, session.Config{Sync: session.Sync{OutageGrace: time.Minute}})
+			c, token := signIn(t, m, "1")
+			_, others := signIn(t, m, "2")
+			synctest.Wait()
+			for _, token := range []session.Token{token, others} {
+				if _, err := m.Authenticate(t.Context(), token, firefox); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := end(t.Context(), m, c); !errors.Is(err, session.ErrUnavailable) {
+				t.Fatalf("an end %s: %v", what, err)
+			}
+			time.Sleep(10 * time.Second)
+			if _, err := m.Authenticate(t.Context(), token, firefox); !errors.Is(err, session.ErrUnavailable) {
+				t.Errorf("after an end %s: %v", what, err)
+			}
+			if _, err := m.Authenticate(t.Context(), others, firefox); err != nil || !m.InGrace() {
+				t.Errorf("another person, after an end %s: %v", what, err)
+			}
+		})
+	}
+}
+
 func TestSnapshotsAnswerWhileTheLeaseHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &countingStore{Store: memstore.New()}

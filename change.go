@@ -236,7 +236,8 @@ func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
 	}
 	ended, err := m.store.End(ctx, e)
 	if err != nil {
-		m.feed.Ring() // it may have happened all the same
+		m.memory.ForgetUser(string(e.User)) // it may have happened all the same
+		m.feed.Ring()
 		return nil, storeError("end sessions", err)
 	}
 	m.stored(ended...)

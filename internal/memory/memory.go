@@ -187,6 +187,12 @@ func (m *Memory[R, P]) Forget(id [16]byte) {
 	m.snapshots.forget(id)
 }
 
+// ForgetUser is Forget for all sessions of the user.
+func (m *Memory[R, P]) ForgetUser(user string) {
+	m.spoilSessions(user)
+	m.snapshots.forgetUser(user)
+}
+
 // ForgetAll there is.
 func (m *Memory[R, P]) ForgetAll() {
 	m.sessions.spoil(func([16]byte) bool { return true })

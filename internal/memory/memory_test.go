@@ -125,15 +125,19 @@ func TestWhatIsRememberedMayLinger(t *testing.T) {
 			t.Error("it lingers for ever")
 		}
 
+		others := session(t, "2", 1)
+		copy(others.ID[:2], s.ID[:2]) // who is kept beside them
 		for what, end := range map[string]func(){
 			"a read": func() { gone := s; gone.Version, gone.Ended = 2, true; read(t, m, gone) },
 			"the feed": func() {
 				m.Heard(memory.Change{User: "1", ID: s.ID, Version: 2, Ended: true})
 			},
 			"a change whose outcome is not known": func() { m.Forget(s.ID) },
+			"one of all the user's sessions":      func() { m.ForgetUser("1") },
 		} {
 			m.Renew(time.Now())
 			read(t, m, s)
+			read(t, m, others)
 			m.Linger(time.Minute)
 			time.Sleep(2 * time.Second)
 			if _, _, ok := recall(m, s.ID); !ok {
@@ -142,6 +146,9 @@ func TestWhatIsRememberedMayLinger(t *testing.T) {
 			end()
 			if _, _, ok := recall(m, s.ID); ok {
 				t.Errorf("what ended by %s lingers", what)
+			}
+			if _, _, ok := recall(m, others.ID); !ok {
+				t.Errorf("another user's is forgotten by %s", what)
 			}
 		}
 	})

@@ -129,6 +129,22 @@ func (c *snapshots[P]) forget(id [16]byte) {
 	s.drop(id)
 }
 
+// forgetUser forgets the user's snapshots, which are not found by the user otherwise.
+func (c *snapshots[P]) forgetUser(user string) {
+	s := c.ofUser(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot, ok := s.slots[user]
+	if !ok {
+		return
+	}
+	for id, snap := range s.sessions {
+		if snap.user == slot {
+			s.drop(id)
+		}
+	}
+}
+
 func (c *snapshots[P]) forgetAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
