@@ -62,7 +62,7 @@ func (t *tab) signIn(way int) {
 		return
 	}
 	s := stateOf(a.body)
-	b.handle = s.Session.ID
+	b.handle, b.cookies = s.Session.ID, map[string]string{} // without those of somebody signed out
 	if !b.accept(a) || b.handle == "" {
 		t.odd("a sign-in is answered without a session")
 		return
@@ -77,11 +77,11 @@ func (t *tab) signIn(way int) {
 	t.mu.Unlock()
 	for patience := 0; ; patience++ {
 		a = t.ask(way, b.cookies, "", request{method: "GET", path: "/api/csrf"})
-		if a.status == http.StatusOK {
+		if a.status == http.StatusOK && a.header.Get("Set-Cookie") == "" {
 			break
 		}
-		if patience == 3 {
-			return // the session is left alone
+		if a.status == http.StatusOK || patience == 3 {
+			return // it is over already, or left alone
 		}
 		way = len(t.cluster.nodes)
 	}
