@@ -24,6 +24,7 @@ func TestOverheardFindsSecrets(t *testing.T) {
 		{"a token in a program's output", `echo "{\"cookie\":\"0123456789abcdef0123456789abcdef.` + secret + `\"}" > $OVERHEARD/program`, 1, `{"cookie":"0123456789abcdef0123456789abcdef.SECRET"}`},
 		{"a CSRF token", "echo token=" + strings.Repeat("c", 131) + " > $OVERHEARD/program", 1, "token=SECRET"},
 		{"what only is as long", "echo " + strings.Repeat("c", 132) + " > $OVERHEARD/program", 0, "No secret"},
+		{"a secret of the webhook", "echo whsec_" + secret + "= > $OVERHEARD/program", 1, "SECRET"},
 		{"a password", "echo correct horse battery staple > $OVERHEARD/program", 1, "SECRET"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
