@@ -128,6 +128,23 @@ const pages = {
     return tab;
   },
   'recover': (context, server) => openTab(context, `${server.url}/recover`),
+  'people': async (context, server) => {
+    await signIn(context, server, 'admin');
+    return openTab(context, `${server.url}/people`);
+  },
+  'acting': async (context, server) => {
+    await signIn(context, server, 'admin');
+    const tab = await openTab(context, `${server.url}/people`);
+    await tab.click('[aria-label="Act as sam"]');
+    if (new URL(tab.url()).pathname === '/reauth') {
+      await tab.fill('#password', 'vedfolnir-demo');
+      await tab.click('button.main');
+      await tab.click('[aria-label="Act as sam"]');
+    }
+    await tab.waitForSelector('text=Be yourself again');
+    await live(tab);
+    return tab;
+  },
   'not-found': (context, server) => openTab(context, `${server.url}/there-is-nothing-here`),
 };
 
