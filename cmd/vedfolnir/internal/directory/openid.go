@@ -189,10 +189,8 @@ func (d *Directory) Began(ctx context.Context, s ProviderSession, since, now tim
 		if err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `
-			SELECT EXISTS (SELECT 1 FROM directory_openid_logouts
-				WHERE issuer = ?1 AND heard_at >= ?2 AND (subject = ?3 AND (sid IN ('', ?4) OR ?4 = '') OR subject = '' AND sid = ?4 AND ?4 <> ''))`,
-			s.Issuer, since.UnixMicro(), s.Subject.Subject, s.SessionID).Scan(&over)
+		over, err = tx.signedOutThere(ctx, s, since)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("directory: keep provider's session: %w", err)
@@ -200,16 +198,38 @@ func (d *Directory) Began(ctx context.Context, s ProviderSession, since, now tim
 	return over, nil
 }
 
+// signedOutThere reports whether the person has signed out of that session since then.
+func (tx *transaction) signedOutThere(ctx context.Context, s ProviderSession, since time.Time) (over bool, err error) {
+	err = tx.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM directory_openid_logouts
+			WHERE issuer = ?1 AND heard_at >= ?2 AND (subject = ?3 AND (sid IN ('', ?4) OR ?4 = '') OR subject = '' AND sid = ?4 AND ?4 <> ''))`,
+		s.Issuer, since.UnixMicro(), s.Subject.Subject, s.SessionID).Scan(&over)
+	return over, err
+}
+
 // WentOn says that a session which began at the provider goes on in another one there,
 // since its person has proved anew who they are. Any other session is none of its
-// business.
-func (d *Directory) WentOn(ctx context.Context, s ProviderSession) error {
-	_, err := d.db.ExecContext(ctx, `UPDATE directory_openid_sessions SET sid = ? WHERE session = ? AND issuer = ? AND subject = ?`,
-		s.SessionID, s.Session[:], s.Issuer, s.Subject.Subject)
+// business. over is as with [Directory.Began].
+func (d *Directory) WentOn(ctx context.Context, s ProviderSession, since time.Time) (over bool, err error) {
+	err = d.inTransaction(ctx, func(tx *transaction) error {
+		if err := tx.alone(ctx, "directory_openid_sessions"); err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `UPDATE directory_openid_sessions SET sid = ? WHERE session = ? AND issuer = ? AND subject = ?`,
+			s.SessionID, s.Session[:], s.Issuer, s.Subject.Subject)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		over, err = tx.signedOutThere(ctx, s, since)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("directory: keep provider's session: %w", err)
+		return false, fmt.Errorf("directory: keep provider's session: %w", err)
 	}
-	return nil
+	return over, nil
 }
 
 // ProviderLogout is a provider's word that somebody has signed out there.

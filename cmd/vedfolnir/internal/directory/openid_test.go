@@ -185,15 +185,21 @@ func TestASignOutThereFindsWhatBeganThere(t *testing.T) {
 			}
 		}
 		for _, subject := range []string{"sam", "kim"} { // the first is none of whose session it is
-			err := here.WentOn(ctx, directory.ProviderSession{Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: "new for " + subject, Session: second})
-			if err != nil {
-				t.Fatal(err)
+			over, err := here.WentOn(ctx, directory.ProviderSession{Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: "new for " + subject, Session: second}, noon.Add(time.Second))
+			if err != nil || over {
+				t.Fatal(over, err)
 			}
 		}
 		for sid, want := range map[string][]session.ID{"s2": nil, "new for sam": nil, "new for kim": {second}} {
 			got, err := there.SignedOutThere(ctx, directory.ProviderLogout{Issuer: issuer, ID: sid, SessionID: sid, Until: noon.Add(time.Minute)}, noon)
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("gone on, %s: %v, %v", sid, got, err)
+			}
+		}
+		for subject, want := range map[string]bool{"sam": false, "kim": true} { // who has signed out of it by now
+			over, err := here.WentOn(ctx, directory.ProviderSession{Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: "new for kim", Session: second}, noon)
+			if err != nil || over != want {
+				t.Errorf("gone on late, %s: %v, %v", subject, over, err)
 			}
 		}
 		if list, err := there.ProviderSessions(ctx, kim); err != nil || len(list) != 4 || list[0].Session != (session.ID{6}) || list[1].SessionID != "s1" || list[1].User != kim {

@@ -137,7 +137,7 @@ func (a *App) back(w http.ResponseWriter, r *http.Request) {
 			err = a.link(r, t, id)
 			t.Next = "/?done=linked"
 		case toProve:
-			err = a.provedThere(w, r, t, id)
+			err = a.provedThere(w, r, t, id, now)
 		default:
 			err = a.signInAs(w, r, id, now)
 		}

@@ -761,6 +761,33 @@ func TestASignInThatCrossesASignOutThere(t *testing.T) {
 	}
 }
 
+// A session that goes on in another one there does not outlive it, though that ended
+// before anybody here knew of it.
+func TestAProofThatCrossesASignOutThere(t *testing.T) {
+	t.Parallel()
+	s, p := withProvider(t, nil)
+	p.Claims["sid"], p.Claims["auth_time"] = "the first there", time.Now().Add(-2*time.Hour).Unix()
+	b := s.browser(t)
+	b.signInThere()
+	b.open("/reauth?next=/safety")
+	way := b.leave("Confirm with Example")
+	delete(p.Claims, "auth_time")
+	p.Claims["sid"] = "the second there"
+	p.Token = func(c claims) string {
+		if w := s.logout(t, p.Logout(claims{"sid": "the second there"})); w.StatusCode != 200 {
+			t.Errorf("%d", w.StatusCode)
+		}
+		return p.Sign(c)
+	}
+	if b.goTo(way); b.page.status != 403 {
+		t.Errorf("%d at %s", b.page.status, b.page.path)
+	}
+	b.sees("is over")
+	if live, err := s.manager.List(t.Context(), entry(t, s, "kim").ID); err != nil || len(live) > 0 {
+		t.Errorf("%d sessions live, %v", len(live), err)
+	}
+}
+
 // Whoever takes a link away while somebody signs in by it, and so ends what it let in,
 // is not followed by that sign-in. The database does it at the very moment.
 func TestASignInThatCrossesTheEndOfItsLink(t *testing.T) {

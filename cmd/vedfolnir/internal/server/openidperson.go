@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/assurance"
@@ -112,8 +114,8 @@ func (a *App) link(r *http.Request, t trip, id openid.Identity) error {
 }
 
 // provedThere notes that whoever went to the provider for that has proved anew who they
-// are. The session goes on, with a new token.
-func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity) error {
+// are. The session goes on, with a new token, unless they have signed out there since.
+func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id openid.Identity, since time.Time) error {
 	s, err := asked(r, t)
 	if err != nil {
 		return err
@@ -129,7 +131,11 @@ func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id ope
 	if _, err := a.sessions.StepUp(w, r, session.CreateRequest{UserID: user, Level: a.provider.level(id)}); err != nil {
 		return err
 	}
-	return unavailable(a.people.WentOn(r.Context(), directory.ProviderSession{Subject: there, SessionID: id.SessionID, Session: s.ID}))
+	over, err := a.people.WentOn(r.Context(), directory.ProviderSession{Subject: there, SessionID: id.SessionID, Session: s.ID}, since)
+	if err != nil || !over {
+		return unavailable(err)
+	}
+	return cmp.Or(a.endFor(r.Context(), s.ID), errOverThere)
 }
 
 // asked is the session that the trip began in, which the browser still has to have.
