@@ -14,8 +14,10 @@ import (
 
 const (
 	together = 3 // nodes on one database
-	// watchers are how many changes at a time are waited for.
-	watchers = 8
+	// watchers are how many changes at a time are waited for, and pause is how often
+	// each looks: seldom enough to leave the nodes in peace.
+	watchers = 4
+	pause    = time.Millisecond
 )
 
 // nodeRun prints how fast several nodes on one PostgreSQL database answer, beside one,
@@ -31,7 +33,7 @@ func nodeRun(ctx context.Context, s settings) (err error) {
 		statePath, s.SignedIn, s.Live, s.Connections, runtime.NumCPU(), s.Rounds, s.Round)
 	err = readNodes(ctx, s, nodes)
 	if err == nil {
-		fmt.Fprintf(s.Out, "\nFrom the answer of one node to the first request that another one answers by it; %d of each, %d at a time\n\n", s.changes(), watchers)
+		fmt.Fprintf(s.Out, "\nFrom the answer of one node to the first request that another one answers by it; %d of each, %d at a time, looked for each %v\n\n", s.changes(), watchers, pause)
 		w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "\tswitch p50\tp99\tend p50\tp99\t")
 		err = heardLine(ctx, s, w, "with the bus", nodes)
@@ -167,7 +169,7 @@ func heardOf(ctx context.Context, here, there *child, i int) (switched, ended ti
 		if err != nil || r.status != 200 {
 			return 0, fmt.Errorf("%s: %d %s %w", path, r.status, r.body, err)
 		}
-		for answered := time.Now(); ctx.Err() == nil; time.Sleep(100 * time.Microsecond) {
+		for answered := time.Now(); ctx.Err() == nil; time.Sleep(pause) {
 			if r, err = watcher.do(look); err != nil || seen(r) {
 				return time.Since(answered), err
 			}
