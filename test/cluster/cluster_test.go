@@ -155,7 +155,7 @@ func (r *run) settlers(client *http.Client, n int) {
 }
 
 func (r *run) judge(t *testing.T) {
-	folder := filepath.Join(os.TempDir(), fmt.Sprintf("vedfolnir-cluster-%d", r.seed))
+	folder := filepath.Join(os.TempDir(), fmt.Sprintf("vedfolnir-cluster-seed-%d", r.seed))
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
