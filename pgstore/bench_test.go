@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -104,6 +105,24 @@ func BenchmarkBareUpdate(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "/s")
 		})
 	}
+}
+
+// BenchmarkTouch stores activity as a node gathers it: many sessions at once.
+func BenchmarkTouch(b *testing.B) {
+	s, _, ids := filled(b, pgstore.Config{}, 10_000)
+	const together = 1000
+	at := start
+	for done := 0; done < b.N; done += together {
+		at = at.Add(time.Minute)
+		activity := make([]session.Activity, together)
+		for i := range activity {
+			activity[i] = session.Activity{ID: ids[(done+i)%len(ids)], At: at}
+		}
+		if err := s.Touch(b.Context(), activity); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "/s")
 }
 
 func BenchmarkCreate(b *testing.B) {
