@@ -37,7 +37,7 @@ func TestANodeThatWasStoppedOrCutOffServesNothingOld(t *testing.T) {
 
 	c.nodes[1].signal(syscall.SIGSTOP)
 	mend := c.nodes[2].proxy.cut()
-	plug := func() error { return nil }
+	var plug func() error
 	if c.nodes[3].island.name != "" {
 		var err error
 		if plug, err = c.nodes[3].island.pull(); err != nil {
