@@ -571,6 +571,38 @@ func TestAnAddressIsNobody(t *testing.T) {
 	}
 }
 
+// Where an address decides who somebody is, nobody takes another's first: its owner
+// would come after, into what somebody else can open.
+func TestNobodyWaitsBehindAnAddress(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		match    bool
+		verified any
+		in       bool
+	}{
+		"nothing is said": {true, nil, false},
+		"verified":        {true, true, true},
+		"nothing is said, and it decides nothing": {false, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := withProvider(t, func(s *config.Settings, p *openidtest.Provider) {
+				s.OpenID.MatchEmail = c.match
+				p.Claims = claims{"sub": "x", "preferred_username": "mallory", "email": "owner@example.org"}
+				if c.verified != nil {
+					p.Claims["email_verified"] = c.verified
+				}
+			})
+			if page := s.browser(t).signInThere(); (page.path == "/") != c.in {
+				t.Errorf("%d at %s", page.status, page.path)
+			}
+			if a, err := s.people.Find(t.Context(), "owner@example.org"); err != nil || (a.ID != "0") != c.in {
+				t.Errorf("the address is of %s, %v", a.ID, err)
+			}
+		})
+	}
+}
+
 func TestADisabledPersonIsNotLetIn(t *testing.T) {
 	t.Parallel()
 	s, _ := withProvider(t, nil)

@@ -71,7 +71,9 @@ var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 // newcomer makes a person of what the provider tells. A name that is taken gets an
 // ending; an address that is taken is somebody's, who may be another.
 func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.Subject) (session.UserID, error) {
-	if id.EmailDoubtful {
+	// Where addresses decide, nobody gets one that they may not have: its owner would be
+	// taken for them.
+	if id.EmailDoubtful || a.provider.MatchEmail && !id.EmailVerified {
 		return "", fmt.Errorf("%w: it has not verified their address", errNewcomer)
 	}
 	name := id.Name
