@@ -410,7 +410,7 @@ func TestARecoveryCodeSetsANewPassword(t *testing.T) {
 	desk.sees("10 of 10 are left")
 	use := func(name, code, password, again string) page {
 		other.open("/recover")
-		return other.submit("Set the password", "username", name, "code", code, "password", password, "again", again)
+		return other.submit("Set it and sign in", "username", name, "code", code, "password", password, "again", again)
 	}
 	for what, c := range map[string]struct {
 		name, code, password, again string
@@ -469,7 +469,7 @@ func TestARecoveryCodeSetsANewPassword(t *testing.T) {
 	stranger := s.browser(t)
 	for range 2 * perAccount {
 		stranger.open("/recover")
-		stranger.submit("Set the password", "username", "sam", "code", "0000", "password", newPassword, "again", newPassword)
+		stranger.submit("Set it and sign in", "username", "sam", "code", "0000", "password", newPassword, "again", newPassword)
 	}
 	if stranger.page.status != http.StatusTooManyRequests {
 		t.Errorf("after so many: %d", stranger.page.status)

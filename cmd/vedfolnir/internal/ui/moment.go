@@ -25,6 +25,9 @@ func (m Moment) Clock() string {
 	return m.at.Format("Mon 2 Jan, 15:04 UTC")
 }
 
+// Date is the day, for what stays on paper.
+func (m Moment) Date() string { return m.at.Format("2 January 2006") }
+
 // Relative is the distance from now: "in 2 h 5 min", "3 min ago", "just now".
 func (m Moment) Relative() string {
 	d := m.at.Sub(m.now)

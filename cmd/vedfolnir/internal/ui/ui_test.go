@@ -216,6 +216,9 @@ func TestMoments(t *testing.T) {
 	if got := at(24 * time.Hour).Clock(); got != "Sun 12 Jan, 10:30 UTC" {
 		t.Errorf("tomorrow: %q", got)
 	}
+	if got := at(0).Date(); got != "11 January 2025" {
+		t.Errorf("on paper: %q", got)
+	}
 	if at(0).IsZero() || !(ui.Moment{}).IsZero() {
 		t.Error("only the zero Moment is zero")
 	}
