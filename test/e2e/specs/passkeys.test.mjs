@@ -3,18 +3,21 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { arrives, authenticator, browser, faults, openTab, Server, signIn, until } from '../harness.mjs';
 
+// A server as its people should open it.
+const named = (server) => ({ url: server.url.replace('127.0.0.1', 'localhost') });
+
 let chromium, server, site;
 before(async () => {
   [chromium, server] = await Promise.all([browser(), Server.start({ SESSION_MAX_CONCURRENT_PER_USER: '0' })]);
-  site = { url: server.url.replace('127.0.0.1', 'localhost') };
+  site = named(server);
 });
 
 /** A tab of somebody who has just added a passkey, and the passkey. */
-async function withPasskey(name) {
+async function withPasskey(name, at = site) {
   const context = await chromium.newContext();
-  const tab = await signIn(context, site, name);
+  const tab = await signIn(context, at, name);
   const key = await authenticator(tab);
-  await tab.goto(`${site.url}/passkeys`);
+  await tab.goto(`${at.url}/passkeys`);
   await tab.click('text=Add a passkey');
   await tab.waitForSelector('text=Your new passkey is good.');
   const credentials = await key.credentials();
@@ -102,6 +105,37 @@ test('a passkey is renamed and removed by keyboard alone, and its removal ends t
   await tab.waitForSelector('text=The passkey is removed, and all your other sessions have ended.');
   await arrives(door.tab, '/login');
   await Promise.all([context.close(), door.context.close()]);
+});
+
+test('a passkey confirms who somebody is, in the dialog and on the page that asks, and what they wanted is done', async () => {
+  const at = named(await Server.start({ SESSION_SUSPICION_STEP_UP_SCORE: '40' }));
+  // A session that does not count as fresh any more: somebody else has used its cookie.
+  const stale = async (name) => {
+    const { context, tab } = await withPasskey(name, at);
+    const { value } = (await context.cookies()).find((c) => c.name === 'vedfolnir');
+    await fetch(`${at.url}/api/session_state`, { headers: { Cookie: `vedfolnir=${value}`, 'User-Agent': 'curl/8.5.0' } });
+    return { context, tab };
+  };
+  const inPlace = await stale('alex');
+  await inPlace.tab.click('.change summary');
+  await inPlace.tab.click('text=Remove Chrome');
+  await inPlace.tab.click('dialog >> text=Cancel');
+  await inPlace.tab.waitForSelector('dialog', { state: 'detached' });
+  assert.equal(await inPlace.tab.locator('.keys > li').count(), 1);
+  await inPlace.tab.click('text=Remove Chrome');
+  await inPlace.tab.click('dialog >> text=Use a passkey');
+  await inPlace.tab.waitForSelector('text=The passkey is removed');
+  await inPlace.context.close();
+
+  const { context, tab } = await stale('robin');
+  await tab.click('text=Make recovery codes');
+  await arrives(tab, '/reauth');
+  assert.deepEqual(await faults(tab), []);
+  await tab.click('text=Use a passkey');
+  await arrives(tab, '/passkeys');
+  await tab.click('text=Make recovery codes');
+  await tab.waitForSelector('h1:text("Your recovery codes")');
+  await context.close();
 });
 
 test('where the browser has no passkeys, or the page no script, the password is there', async () => {

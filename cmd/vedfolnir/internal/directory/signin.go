@@ -68,6 +68,19 @@ func (d *Directory) checked(ctx context.Context, a Account, password string) (ha
 	return hash, outdated, nil
 }
 
+// HasPassword reports whether the person has one to give.
+func (d *Directory) HasPassword(ctx context.Context, id session.UserID) (has bool, err error) {
+	key, err := rowID(string(id))
+	if err != nil {
+		return false, session.ErrUnknownUser
+	}
+	err = d.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_people WHERE id = ? AND password <> '')`, key).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("directory: look for a password: %w", err)
+	}
+	return has, nil
+}
+
 // rehash stores a hash at today's cost, unless the password was changed meanwhile.
 // A failure is no reason to refuse the sign-in: the next one tries again.
 func (d *Directory) rehash(ctx context.Context, a Account, old, password string) {

@@ -129,7 +129,7 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 	}
 	a.sessions, err = sessionhttp.New(a.manager, sessionhttp.Config{
 		Login: a.login, LoginPage: http.HandlerFunc(a.signIn), ErrorPage: a.errorPage,
-		ReauthPage: http.HandlerFunc(a.reauth), RecentToEnd: a.recent,
+		Reauth: a.proveAnew, ReauthOptions: a.howToProve, ReauthPage: http.HandlerFunc(a.reauth), RecentToEnd: a.recent,
 		TrustedProxies: s.Proxies, DangerouslyAllowPlainHTTP: s.Plain && !s.Loopback,
 		KnownDevices: true, ContentSecurityPolicy: contentPolicy, Logger: log, Refused: a.refused, SignedIn: a.signedIn,
 		MayImpersonate: a.mayImpersonate,

@@ -87,7 +87,16 @@ func (a *App) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 }
 
 // provenByPasskey says whose session a sign-in begins.
-func (a *App) provenByPasskey(r *http.Request, answer []byte) (req session.CreateRequest, err error) {
+func (a *App) provenByPasskey(r *http.Request, answer []byte) (session.CreateRequest, error) {
+	return a.byPasskey(r, answer, func(session.UserID) bool { return true }, a.passkeys.SignedIn)
+}
+
+// checked is what holds an answer against a passkey.
+type checked func(here passkeys.Site, subject string, holder directory.Holder, answer passkeys.Answer) (passkeys.Use, error)
+
+// byPasskey says who somebody is whose passkey has answered, if they may be that
+// person. It is the one way by which a passkey proves something.
+func (a *App) byPasskey(r *http.Request, answer []byte, may func(session.UserID) bool, check checked) (req session.CreateRequest, err error) {
 	ctx := r.Context()
 	read, err := passkeys.Read(answer)
 	if err != nil {
@@ -100,6 +109,9 @@ func (a *App) provenByPasskey(r *http.Request, answer []byte) (req session.Creat
 	tries(ctx, account.ID)
 	req.UserID, req.Level = account.ID, assurance.TwoFactors // the device, and what unlocks it
 	err = a.prove(ctx, a.bucketsFor(ctx, "passkey", string(read.Passkey()), account.ID), func() (err error) {
+		if !may(account.ID) {
+			return sessionhttp.ErrBadCredentials
+		}
 		// As with a password: whoever is signed out everywhere in between stays out.
 		if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, account.ID); err != nil {
 			return err
@@ -109,7 +121,7 @@ func (a *App) provenByPasskey(r *http.Request, answer []byte) (req session.Creat
 			return a.notAccepted(ctx, err)
 		}
 		here, _ := a.site(r)
-		use, err := a.passkeys.SignedIn(here, a.sessions.TokenSubject(r), holder, read)
+		use, err := check(here, a.sessions.TokenSubject(r), holder, read)
 		if err != nil {
 			return a.notAccepted(ctx, err)
 		}

@@ -114,7 +114,7 @@ func (a *App) removePasskey(w http.ResponseWriter, r *http.Request) {
 	what := "passkey-removed"
 	if err == nil {
 		a.courier.Wake()
-		if !a.endWhatKnewIt(w, r, c) {
+		if !a.endWhatKnewIt(w, r, c, a.sessions.Rotate) {
 			what += "-only"
 		}
 	}

@@ -506,3 +506,106 @@ func TestPasskeysAreOfferedWhereTheyWork(t *testing.T) {
 		}
 	}
 }
+
+// prove sends what the dialog does: the passkey's answer to the options that it got.
+func (b *browser) prove(d *passkeytest.Device) page {
+	b.t.Helper()
+	asked := b.post("/api/session/reauth/options", "{}")
+	var options struct{ Passkey json.RawMessage }
+	if err := json.Unmarshal([]byte(asked.body), &options); err != nil || options.Passkey == nil {
+		b.t.Fatalf("%v: %s", err, asked.body)
+	}
+	credential, err := d.Assert(options.Passkey)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.post("/api/session/reauth", `{"passkey":`+credential+`}`)
+}
+
+func TestAPasskeyProvesAnewWhoSomebodyIs(t *testing.T) {
+	s := localhost(t)
+	phone, others := s.phone(), s.phone()
+	desk, sam := s.browser(t), s.browser(t)
+	desk.signIn("alex")
+	sam.signIn("sam")
+	sam.register(others)
+	methods := func() string {
+		var said struct{ Methods []string }
+		if err := json.Unmarshal([]byte(desk.post("/api/session/reauth/options", "{}").body), &said); err != nil || said.Methods == nil {
+			t.Fatal(desk.page.body, err)
+		}
+		return strings.Join(said.Methods, " ")
+	}
+	if got := methods(); got != "password" {
+		t.Errorf("without a passkey: %q", got)
+	}
+	desk.register(phone)
+	if got := methods(); got != "passkey password" {
+		t.Errorf("with one: %q", got)
+	}
+	before := desk.cookie()
+	p := desk.prove(phone)
+	if p.status != 200 || !strings.Contains(p.body, `"level":2`) || !strings.Contains(p.body, `"username":"alex"`) || desk.cookie() == before {
+		t.Errorf("%d %s", p.status, p.body)
+	}
+	alex := entry(t, s, "alex").ID
+	if list, err := s.manager.List(t.Context(), alex); err != nil || len(list) != 1 {
+		t.Errorf("%d sessions, %v: none is left over", len(list), err)
+	}
+	for what, d := range map[string]*passkeytest.Device{"somebody else's": others, "one that nobody has": s.phone()} {
+		before := desk.cookie()
+		if p := desk.prove(d); p.status != 401 || !strings.Contains(p.body, "INVALID_CREDENTIALS") || desk.cookie() != before {
+			t.Errorf("%s: %d %s", what, p.status, p.body)
+		}
+	}
+	// An answer for a sign-in proves nothing here, and one from here does not sign in.
+	signing := strings.Replace(answering(t, phone.Assert, []byte(desk.post("/api/passkeys/sign_in/options", "").body)), `,"next":"/safety"`, "", 1)
+	if p := desk.post("/api/session/reauth", signing); p.status != 401 {
+		t.Errorf("an answer to sign in by: %d %s", p.status, p.body)
+	}
+	if _, err := s.store.DB().ExecContext(t.Context(), `UPDATE directory_people SET password = '' WHERE username = 'alex'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := methods(); got != "passkey" {
+		t.Errorf("without a password: %q", got)
+	}
+	if _, err := s.store.DB().ExecContext(t.Context(), `UPDATE directory_passkeys SET site = 'old.example'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := methods(); got != "" {
+		t.Errorf("with one of another name only: %q", got)
+	}
+}
+
+// Whoever finds somebody's browser open adds nothing to it that lasts, and takes
+// nothing away.
+func TestPasskeysAndCodesWantAFreshProof(t *testing.T) {
+	s := limitedIn(t, t.TempDir(), nil)
+	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+	phone, another := s.phone(), s.phone()
+	b := s.browser(t)
+	b.signIn("alex")
+	b.register(phone)
+	s.ahead.Add(int64(time.Hour))
+	alex := entry(t, s.site, "alex").ID
+	for _, path := range []string{"/api/passkeys/options", "/api/passkeys", "/passkeys/rename", "/passkeys/remove", "/recovery-codes"} {
+		if p := b.post(path, "{}"); p.status != 403 || !strings.Contains(p.body, `"REAUTH_REQUIRED"`) {
+			t.Errorf("%s: %d %s", path, p.status, p.body)
+		}
+	}
+	b.open("/passkeys")
+	b.submit("Remove ")
+	if b.page.path != "/reauth" {
+		t.Errorf("a form leads to %s", b.page.path)
+	}
+	b.sees("Confirm that it is you", "Use a passkey")
+	if list, err := s.people.Passkeys(t.Context(), alex); err != nil || len(list) != 1 {
+		t.Errorf("%d passkeys, %v", len(list), err)
+	}
+	if p := b.prove(phone); p.status != 200 {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	if p := b.register(another); p.status != 200 {
+		t.Errorf("after a proof: %d %s", p.status, p.body)
+	}
+}

@@ -48,7 +48,10 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.courier.Wake()
 		what := "password"
-		if !a.endWhatKnewIt(w, r, c) {
+		proved := func(w http.ResponseWriter, r *http.Request) (*session.Context, error) { // by the current one
+			return a.sessions.StepUp(w, r, session.CreateRequest{UserID: c.Session.UserID})
+		}
+		if !a.endWhatKnewIt(w, r, c, proved) {
 			what += "-only"
 		}
 		seeOther(w, "/?done="+what)
@@ -73,12 +76,13 @@ func (a *App) proveAndChange(r *http.Request, c *session.Context) error {
 }
 
 // endWhatKnewIt reports whether all is out that a credential let in which is changed
-// or gone by now, whatever fails: the person's other sessions, and this one's token.
-func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.Context) bool {
+// or gone by now, whatever fails: the person's other sessions, and this one's token,
+// which renew replaces.
+func (a *App) endWhatKnewIt(w http.ResponseWriter, r *http.Request, c *session.Context, renew func(http.ResponseWriter, *http.Request) (*session.Context, error)) bool {
 	s := c.Session
 	_, err := a.manager.RevokeOthers(r.Context(), s.UserID, s.ID, session.CredentialChanged, string(s.UserID))
 	if err == nil {
-		_, err = a.sessions.StepUp(w, r, session.CreateRequest{UserID: s.UserID}) // they gave the current one
+		_, err = renew(w, r)
 	}
 	if err != nil && !errors.Is(err, session.ErrConflict) { // another tab has rotated it
 		a.log.ErrorContext(r.Context(), "a credential was changed, but not all that it let in is out", "user_id", s.UserID, "error", err)

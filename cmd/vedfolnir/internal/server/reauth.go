@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/ui"
@@ -25,11 +26,17 @@ func (a *App) reauth(w http.ResponseWriter, r *http.Request) {
 		seeOther(w, next)
 		return
 	}
+	how, err := a.howToProve(r.Context(), session.FromContext(r.Context()))
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
 	page := ui.Reauth{Frame: a.frame(w, r), Next: next, Username: session.FromContext(r.Context()).User().Username}
 	status := http.StatusOK
 	if problem != nil {
 		status, page.Mistake = problem.Status, problem.Message
 	}
+	page.Password, page.Passkey = slices.Contains(how.Methods, "password"), how.Passkey != nil
 	if a.provider != nil {
 		page.Provider = a.provider.Name
 	}

@@ -68,6 +68,8 @@ type Reauth struct {
 	Next     string // a path of this server to go on to
 	Username string
 	Mistake  string // why the last attempt failed
+	Password bool   // they have one
+	Passkey  bool   // they have one that works here
 	Provider string // where they may do it instead; empty: nowhere
 }
 

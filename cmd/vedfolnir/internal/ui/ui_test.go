@@ -89,6 +89,15 @@ func rendered(t *testing.T) map[string]string {
 	render("recovery codes", func(w http.ResponseWriter) error {
 		return p.RecoveryCodes(w, ui.RecoveryCodes{Frame: frame, Codes: []string{"aaaa-bbbb-cccc-dddd-eeee-ffff"}, Made: at(0)})
 	})
+	for name, page := range map[string]ui.Reauth{
+		"confirm":              {Password: true},
+		"confirm by a passkey": {Passkey: true, Mistake: "Name or password is wrong."},
+		"confirm by whatever":  {Password: true, Passkey: true, Provider: "Example"},
+		"confirm by nothing":   {},
+	} {
+		page.Frame, page.Next, page.Username = frame, "/safety", "alex"
+		render(name, func(w http.ResponseWriter) error { return p.Reauth(w, 200, page) })
+	}
 	render("recover", func(w http.ResponseWriter) error {
 		return p.Recover(w, 403, ui.Recover{Frame: ui.Frame{CSRF: "token"}, Username: "kim", Mistake: "Name or code is wrong."})
 	})

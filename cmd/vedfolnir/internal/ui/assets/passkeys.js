@@ -90,6 +90,16 @@
     location.assign('/passkeys?done=passkey-added');
   }
 
+  // --- proving anew, on the page that asks for it; the client's dialog does so by itself ---
+
+  async function prove() {
+    problem.hidden = true;
+    const { passkey } = await post('/api/session/reauth/options');
+    const credential = await navigator.credentials.get({ publicKey: toGet(passkey), signal: instead().signal });
+    await post('/api/session/reauth', { passkey: fromCredential(credential) });
+    location.assign(part.dataset.next);
+  }
+
   // --- signing in ---
 
   async function signIn(extra = {}, attempt = instead()) {
@@ -139,8 +149,9 @@
     }
   }
 
-  if (part.dataset.passkey === 'register') {
-    button.addEventListener('click', () => act(register));
+  const acts = { register, prove };
+  if (part.dataset.passkey in acts) {
+    button.addEventListener('click', () => act(acts[part.dataset.passkey]));
   } else {
     button.addEventListener('click', async () => {
       problem.hidden = true;
