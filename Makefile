@@ -58,10 +58,12 @@ test-web:
 	for package in $(NPM); do $(call npm-ci,$$package); \
 	npm run --silent --prefix $$package typecheck && npm test --prefix $$package || exit 1; done
 
+# Packages wait for servers and disks much of the time: one more than there are
+# processors keeps those busy.
 test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
 	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer ip; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
-	set -ex; go test $$race -timeout=20m $(ANEW) $(OTHERS); \
+	set -ex; go test $$race -p=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout=20m $(ANEW) $(OTHERS); \
 	go test $$race -count=1 ./test/cluster ./test/...
 
 e2e:
