@@ -108,6 +108,8 @@ func TestAnOperatorActsAsAPersonAndIsThemselfAgain(t *testing.T) {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
+	sam.Post("/api/sessions/revoke_others", nil).Want(403)
+	sam.Delete("/api/sessions/" + alex.State().Field("session.session_id").(string)).Want(403)
 	sam.Post("/act/123", nil).Want(200) // anew: that which was ends
 	if list := alex.Get("/api/sessions").Body; strings.Count(list, `"impersonator":124`) != 1 {
 		t.Errorf("%s", list)
