@@ -87,6 +87,22 @@ func (d *Directory) Links(ctx context.Context, id session.UserID) (links []Link,
 	return links, rows.Err()
 }
 
+// ProvesHere reports whether the person has something by which they can prove here who
+// they are, and not at a provider alone.
+func (d *Directory) ProvesHere(ctx context.Context, id session.UserID) (here bool, err error) {
+	key, err := rowID(string(id))
+	if err != nil {
+		return false, session.ErrUnknownUser
+	}
+	err = d.db.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM directory_people WHERE id = ?1 AND password <> '')
+			OR EXISTS (SELECT 1 FROM directory_passkeys WHERE person_id = ?1)`, key).Scan(&here)
+	if err != nil {
+		return false, fmt.Errorf("directory: read ways to prove: %w", err)
+	}
+	return here, nil
+}
+
 // Link ties the person to s. Errors: [session.ErrUnknownUser], [ErrLinked]. To do so
 // twice is no error.
 func (d *Directory) Link(ctx context.Context, id session.UserID, s Subject, now time.Time) error {

@@ -114,6 +114,9 @@ func TestSomebodyWithoutAPassword(t *testing.T) {
 				t.Errorf("signs in with the password %q: %v", guess, err)
 			}
 		}
+		if has, err := there.ProvesHere(ctx, kim); err != nil || has {
+			t.Errorf("proves here by %v, %v", has, err)
+		}
 		if err := there.Unlink(ctx, kim, kimThere); !errors.Is(err, directory.ErrLastWayIn) {
 			t.Errorf("the last way in: %v", err)
 		}
@@ -129,6 +132,9 @@ func TestSomebodyWithoutAPassword(t *testing.T) {
 		}
 		if err := here.SetPassword(ctx, kim, password); err != nil {
 			t.Fatal(err)
+		}
+		if has, err := there.ProvesHere(ctx, kim); err != nil || !has {
+			t.Errorf("with a password: %v, %v", has, err)
 		}
 		if err := there.Unlink(ctx, kim, kimThere); err != nil {
 			t.Errorf("with a password: %v", err)

@@ -897,6 +897,16 @@ func TestAPersonProvesAnewThere(t *testing.T) {
 	if b.goTo(b.leave("Confirm with Example")); b.page.status != 401 || b.cookie() != before {
 		t.Errorf("the provider's old word: %d", b.page.status)
 	}
+	if b.open("/"); !strings.Contains(b.page.body, "data-no-dialog") {
+		t.Error("a dialog would ask for a password that there is not")
+	}
+	// What is sensitive leads to the page that sends them there, and back.
+	form := regexp.MustCompile(`name="csrf_token" value="([^"]*)"`).FindStringSubmatch(b.page.body)[1]
+	b.do("POST", "/sessions/end-others", strings.NewReader(url.Values{"csrf_token": {form}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+	if b.page.path != "/reauth" {
+		t.Errorf("%d at %s", b.page.status, b.page.path)
+	}
+	b.sees("Confirm with Example")
 	delete(p.Claims, "auth_time")
 	p.Claims["sid"] = "a new session there"
 	b.open("/reauth?next=/safety")
@@ -922,6 +932,9 @@ func TestAPersonProvesAnewThere(t *testing.T) {
 		if name == "alex" { // who is linked to nobody there
 			other = s.browser(t)
 			other.signIn("alex")
+			if strings.Contains(other.page.body, "data-no-dialog") {
+				t.Error("alex has a password")
+			}
 		}
 		held := other.cookie()
 		other.open("/")

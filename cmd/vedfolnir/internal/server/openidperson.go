@@ -140,6 +140,19 @@ func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id ope
 	return cmp.Or(a.endFor(r.Context(), s.ID), errOverThere)
 }
 
+// provesThereOnly reports whether the person has nothing that a dialog in the page could
+// ask for. A page is shown all the same if that cannot be read.
+func (a *App) provesThereOnly(r *http.Request, user session.UserID) bool {
+	if a.provider == nil {
+		return false
+	}
+	here, err := a.people.ProvesHere(r.Context(), user)
+	if err != nil && r.Context().Err() == nil {
+		a.log.WarnContext(r.Context(), "cannot read by what a person proves who they are", "error", err)
+	}
+	return err == nil && !here
+}
+
 // asked is the session that the trip began in, which the browser still has to have.
 func asked(r *http.Request, t trip) (session.Session, error) {
 	c := session.FromContext(r.Context())

@@ -181,6 +181,7 @@ func (a *App) frame(w http.ResponseWriter, r *http.Request) ui.Frame {
 	return ui.Frame{
 		Head: a.sessions.Head(w, r), CSRF: a.sessions.CSRFToken(w, r), User: c.User(), Stamp: c.Stamp(), Path: r.URL.Path, News: a.news(r, c.Session.UserID),
 		Operator: a.operatorOf(r, c.Session), Administers: a.mustBeAdmin(r) == nil,
+		NoDialog: a.provesThereOnly(r, c.Session.UserID),
 	}
 }
 

@@ -45,6 +45,9 @@ type Frame struct {
 
 	Operator    string // who acts as the user; empty: the user does
 	Administers bool   // the user sees the pages of operators
+	// NoDialog: they have nothing that a dialog could ask for to prove anew who they are;
+	// there is a page that sends them elsewhere for it.
+	NoDialog bool
 }
 
 // New parses the pages that are built in.

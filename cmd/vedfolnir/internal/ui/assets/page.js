@@ -145,10 +145,11 @@
   });
 
   // What may want a fresh proof of who the person is asks for it in the page, by the client's
-  // dialog. The form by itself leads to a page that does, and back.
+  // dialog. The form by itself leads to a page that does, and back; so it does for people who
+  // have nothing that a dialog could ask for.
   document.addEventListener('submit', async (event) => {
     const form = event.target;
-    if (!('confirm' in form.dataset) || !window.sessionSync?.isInitialized) return;
+    if (!('confirm' in form.dataset) || 'noDialog' in document.body.dataset || !window.sessionSync?.isInitialized) return;
     event.preventDefault();
     try {
       const answer = await window.sessionSync.fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) });
