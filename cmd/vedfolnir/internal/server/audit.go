@@ -75,7 +75,7 @@ func (a *App) refused(r *http.Request, p sessionhttp.Problem) {
 		e.By = string(e.User)
 	case c.SignedIn() && (p.Status == http.StatusForbidden || p.Status == http.StatusTooManyRequests) && p.Code != "PLATFORM_REQUIRED":
 		e.Action, e.User, e.Session, e.Platform = "request_refused", c.Session.UserID, c.Session.ID, c.Session.PlatformID
-		e.By = string(e.User)
+		e.By = c.Session.Actor()
 	default:
 		return
 	}

@@ -39,6 +39,15 @@ func TestAnAdministratorActsAsSomebody(t *testing.T) {
 			t.Errorf("%s %s: %d", r.method, path, p.status)
 		}
 	}
+	refused := s.told(t, "request_refused")
+	for _, l := range refused { // it was not alex who tried
+		if l.User != entry(t, s, "alex").ID || l.By != string(entry(t, s, "admin").ID) {
+			t.Errorf("%s of %s by %s", l.Reason, l.User, l.By)
+		}
+	}
+	if len(refused) == 0 {
+		t.Error("no line of what was refused")
+	}
 	alex.open("/")
 	alex.sees("by admin, an operator", "My Pixelfed</h1>")
 	alex.open(safetyPath)
