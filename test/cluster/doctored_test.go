@@ -52,6 +52,34 @@ func TestAnHonestHistoryIsExplained(t *testing.T) {
 	}
 }
 
+// After an outage much has no answer: that is explained too, and soon.
+func TestWhatHadNoAnswerIsExplainedSoon(t *testing.T) {
+	h := history{handle: "doctored"}
+	for i := range int64(20) { // ends that came to nothing, before and while it lived
+		h.add(op{kind: end, outcome: unknown, call: -1000*ms + 500*i*ms, reason: "revoked_by_user"})
+		h.add(op{kind: mayEnd, outcome: unknown, call: -1000*ms + 500*i*ms, reason: "credential_changed"})
+	}
+	h.add(life()...)
+	h.ops = slices.DeleteFunc(h.ops, func(o op) bool { return o.kind == end && o.reason == "signed_out" })
+	for i := range h.ops {
+		if h.ops[i].outcome == refused {
+			h.ops[i].why = "credential_changed"
+		}
+	}
+	for i := range int64(12) {
+		h.add(op{kind: switchTo, outcome: unknown, call: 210*ms + 5*i*ms, platform: []string{"one", "two", "three"}[i%3]})
+	}
+	for i := range int64(100) { // three at a time
+		h.add(op{kind: look, node: 1, call: 3002*ms + 5*i*ms, ret: 3002*ms + 5*i*ms + 14*ms, version: 2, platform: "two"})
+	}
+	began := time.Now()
+	s := &sums{}
+	s.judge(&h, "")
+	if !s.zero() || time.Since(began) > patience/2 {
+		t.Errorf("after %v:\n%s\n%s", time.Since(began), s, &h)
+	}
+}
+
 // Every sum counts what it is there for, and nothing else does.
 func TestTheSumsFindWhatTheyAreThereFor(t *testing.T) {
 	at := func(ops []op, call int64) *op {

@@ -39,11 +39,11 @@ func factsOf(ops []op) facts {
 // step is the model's, where it can lead to what the history says.
 func (f facts) step(s state, o op) (state, bool) {
 	next, ok := s.step(o)
-	if !ok || next.versions == nil {
-		return next, ok
-	}
 	if f.last > 0 && o.outcome == unknown && !s.past && next.equal(s) {
 		return next, false // it is as good after the row was looked at
+	}
+	if !ok || next.versions == nil {
+		return next, ok
 	}
 	number := len(next.versions)
 	shown, known := f.platforms[number]
