@@ -254,7 +254,8 @@ func (m *Manager) List(ctx context.Context, user UserID) ([]Detail, error) {
 	now := m.Now()
 	details := make([]Detail, 0, len(records))
 	for _, r := range records {
-		if m.policy.Check(r.Session, now) == "" { // it has not been swept yet
+		// It may not have been swept yet, or be over with the operator's.
+		if _, err := m.deadlines(ctx, r.Session); (err == nil || errors.Is(err, ErrUnavailable)) && m.policy.Check(r.Session, now) == "" {
 			details = append(details, Detail{r.Session, r.Client, m.eye.Judge(r.known(), client.Info(r.Client), now)})
 		}
 	}

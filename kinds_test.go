@@ -199,6 +199,22 @@ func TestAnImpersonationEndsWithTheOperatorsSession(t *testing.T) {
 	}
 }
 
+// Lesson 35: nobody sees that an operator acts as them who does not any more, though
+// nobody has looked at that session since.
+func TestLesson35_AnImpersonationThatIsOverIsNotListed(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{})
+	own, _, _ := act(t, m, "2", "1")
+	if list, err := m.List(t.Context(), "1"); err != nil || len(list) != 1 {
+		t.Fatalf("%d sessions, %v", len(list), err)
+	}
+	if err := m.Revoke(t.Context(), own.Session.ID, session.SignedOut, "2"); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := m.List(t.Context(), "1"); err != nil || len(list) != 0 {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+}
+
 func TestAnImpersonationEndsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := open(t, memstore.New(), people, session.Config{})
