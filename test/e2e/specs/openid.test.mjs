@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { before, beforeEach, describe, test } from 'node:test';
-import { arrives, browser, folder, freePort, live, openTab, serve, Server } from '../harness.mjs';
+import { arrives, browser, faults, folder, freePort, live, openTab, serve, Server } from '../harness.mjs';
 
 const PROVIDER = resolve(import.meta.dirname, '../../../cmd/vedfolnir/internal/openid/openidtest/provider');
 const BOUND = 2000; // as docs/openid.md has it
@@ -62,6 +62,25 @@ describe('through an OpenID provider', () => {
     await tab.goBack();
     await arrives(tab, '/');
     assert.equal((await context.cookies(url)).find((c) => c.name === 'vedfolnir').value, before);
+  });
+
+  test('axe finds nothing on the pages that lead there, in light and in dark', async () => {
+    const tab = await openTab(context, `${url}/login`);
+    const looked = async (wanted) => {
+      await tab.waitForSelector(`text=${wanted}`);
+      for (const width of [320, 1280]) {
+        await tab.setViewportSize({ width, height: 800 });
+        assert.ok(await tab.evaluate((wide) => document.documentElement.scrollWidth <= wide, width));
+        for (const colorScheme of ['light', 'dark']) {
+          await tab.emulateMedia({ colorScheme });
+          assert.deepEqual(await faults(tab), [], `${wanted}: ${width} px, ${colorScheme}`);
+        }
+      }
+    };
+    await looked('Sign in with Example');
+    await tab.click('text=Sign in with Example');
+    await arrives(tab, '/');
+    await looked('Signing in elsewhere');
   });
 
   test('who has no password confirms there that it is them, and no dialog asks for one', async () => {
