@@ -23,6 +23,7 @@ const (
 	SessionSuspected Kind = "session_suspected"  // what is remarkable of it weighs enough
 	PasskeyAdded     Kind = "passkey_added"      // Detail: what it is called
 	PasskeyRemoved   Kind = "passkey_removed"    // Detail: what it was called
+	PasskeySuspected Kind = "passkey_suspected"  // its counter went back; Detail: what it is called
 	RecoveryCodeUsed Kind = "recovery_code_used" // Detail: how many are left
 	RecoveryCodesNew Kind = "recovery_codes_new" // they were made anew
 	AccountLinked    Kind = "account_linked"     // Detail: with which provider
@@ -33,7 +34,7 @@ const (
 // Kinds are all of them.
 var Kinds = []Kind{
 	NewDevice, PasswordChanged, FailedAttempts, SessionsEnded, SessionCopied, SessionSuspected, PasskeyAdded, PasskeyRemoved,
-	RecoveryCodeUsed, RecoveryCodesNew, AccountLinked, AccountUnlinked, Impersonated,
+	PasskeySuspected, RecoveryCodeUsed, RecoveryCodesNew, AccountLinked, AccountUnlinked, Impersonated,
 }
 
 // ByOperator is the detail of what an operator did.
@@ -105,6 +106,8 @@ func (n Notice) Title() string {
 		return "A passkey was added" + named(n.Detail)
 	case PasskeyRemoved:
 		return "A passkey was removed" + named(n.Detail)
+	case PasskeySuspected:
+		return "A passkey counted back" + named(n.Detail) + n.often()
 	case RecoveryCodeUsed:
 		return "A recovery code was used" + n.often()
 	case RecoveryCodesNew:
@@ -128,6 +131,8 @@ func (n Notice) Advice() string {
 		return "An old token of it was presented again, which only a copy can do; the session was ended."
 	case SessionSuspected:
 		return "The list of your sessions says what was noticed."
+	case PasskeySuspected:
+		return "A copy of it would, and so does one that was reset. If you do not know why, remove it."
 	case RecoveryCodeUsed:
 		if n.Detail != "" {
 			return "Codes left: " + n.Detail + "."

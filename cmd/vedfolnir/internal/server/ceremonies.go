@@ -132,12 +132,14 @@ func (a *App) byPasskey(r *http.Request, answer []byte, may func(session.UserID)
 
 // used stores that a passkey has answered.
 func (a *App) used(ctx context.Context, account directory.Account, use passkeys.Use) error {
-	if use.CountedBack {
+	err := a.people.UsePasskey(ctx, account, use.Passkey, use.Answered)
+	if err == nil && use.CountedBack {
 		// No reason to refuse: it is what a copy would show, and what an authenticator
 		// that was reset or mended shows too.
-		a.log.WarnContext(ctx, "a passkey's counter went back: there may be a copy of it", "user_id", account.ID, "passkey", use.Passkey.Name)
+		a.log.WarnContext(ctx, "a passkey's counter went back: there may be a copy of it", "user_id", account.ID)
+		a.tell(ctx, account.ID, notice.Notice{Kind: notice.PasskeySuspected, Detail: use.Passkey.Name})
 	}
-	return a.notAccepted(ctx, a.people.UsePasskey(ctx, account, use.Passkey, use.Answered))
+	return a.notAccepted(ctx, err)
 }
 
 // notAccepted logs why an answer is refused, which whoever gave it is not told.

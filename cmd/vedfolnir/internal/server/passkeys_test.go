@@ -609,3 +609,25 @@ func TestPasskeysAndCodesWantAFreshProof(t *testing.T) {
 		t.Errorf("after a proof: %d %s", p.status, p.body)
 	}
 }
+
+func TestAPasskeyThatCountsBackIsTold(t *testing.T) {
+	s := localhost(t)
+	phone := s.phone()
+	b := s.browser(t)
+	b.signIn("alex")
+	b.register(phone)
+	for _, counter := range []uint32{6, 2} { // it counts before it answers
+		phone.Key.Counter = counter
+		if p := b.signInBy(phone); p.status != 200 {
+			t.Errorf("from %d on: %d %s", counter, p.status, p.body)
+		}
+	}
+	alex := entry(t, s, "alex").ID
+	told := slices.DeleteFunc(s.kinds(t, alex), func(kind string) bool { return !strings.HasPrefix(kind, "passkey_suspected ") })
+	if len(told) != 1 || !strings.Contains(s.log.String(), "a passkey's counter went back") {
+		t.Errorf("told of %q", told)
+	}
+	if list, err := s.people.Passkeys(t.Context(), alex); err != nil || list[0].SignCount != 7 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
