@@ -88,7 +88,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 			s.finished = true
 			return Event{ID: s.id, Kind: SessionEnded, Reason: end.Reason, End: *end}, nil
 		case err == nil:
-			view := following.View{Stamp: clientview.Stamp(c.stamp), Platform: string(c.Session.PlatformID), Person: c.profile.View, Deadline: c.deadlines.First()}
+			view := following.View{Stamp: clientview.Stamp(c.stamp), Platform: string(c.Session.PlatformID), Person: c.profile.View, Deadline: c.deadlines.First(), Borrowed: c.Session.Impersonator != ""}
 			var kind string
 			if kind, wait = s.follower.News(view, s.m.Now(), s.m.config.Timeout.WarningThreshold); kind != "" {
 				return Event{
@@ -96,9 +96,6 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 					Deadline: view.Deadline, CanExtend: view.Deadline.Before(c.deadlines.Absolute),
 				}, nil
 			}
-		}
-		if c.SignedIn() && c.Session.Impersonator != "" {
-			wait = min(wait, time.Second) // it ends with a session of somebody else's
 		}
 		if err := s.bell.Wait(ctx, wait, s.m.life.Following.Done()); err != nil {
 			return Event{}, err

@@ -13,6 +13,7 @@ type View struct {
 	Platform string
 	Person   *clientview.Person
 	Deadline time.Time // the first of all
+	Borrowed bool      // it ends with a session of somebody else's, of which there is no news here
 }
 
 // The kinds of news, by the names of the events on the wire.
@@ -48,11 +49,19 @@ func (f *Follower) News(v View, now time.Time, warning time.Duration) (kind stri
 	}
 	left := v.Deadline.Sub(now)
 	if toWarning := left - warning; toWarning > 0 {
-		return "", toWarning
+		return "", v.patience(toWarning)
 	}
 	if !f.warned.Equal(v.Deadline) {
 		f.warned = v.Deadline
 		return Expiring, 0
 	}
-	return "", max(left, time.Millisecond)
+	return "", v.patience(max(left, time.Millisecond))
+}
+
+// patience is how long to wait at most for news.
+func (v View) patience(wait time.Duration) time.Duration {
+	if v.Borrowed {
+		return min(wait, time.Second)
+	}
+	return wait
 }
