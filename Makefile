@@ -64,7 +64,7 @@ test-go:
 	@race=-race; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
 	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer ip; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
 	set -ex; go test $$race -p=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout=20m $(ANEW) $(OTHERS); \
-	go test $$race -count=1 ./test/cluster ./test/...
+	go test $$race -timeout=20m -count=1 ./test/cluster ./test/...
 
 e2e:
 	@sh tools/need node chromium || $(SKIP_UNLESS_CI); \
