@@ -13,6 +13,7 @@ import (
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/memstore"
 	"github.com/vedfolnir/session/sessionhttp"
+	"github.com/vedfolnir/session/sessiontest"
 )
 
 // A whole application: the package serves sign-in, sign-out, the JSON API and the
@@ -130,8 +131,8 @@ func ExampleHandler_Rotate() {
 // What is sensitive asks for a proof of who it is that is not too old, and then is done.
 // (The browser client asks in a dialog, and sends the request again.)
 func ExampleHandler_RequireRecent() {
-	now := time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
-	m, err := session.New(memstore.New(), exampleDirectory, session.Config{Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	clock := sessiontest.NewClock()
+	m, err := session.New(memstore.New(), exampleDirectory, session.Config{Logger: slog.New(slog.DiscardHandler), Now: clock.Now})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -152,7 +153,7 @@ func ExampleHandler_RequireRecent() {
 		fmt.Fprint(w, "paid")
 	})))
 	desk := newBrowser(h.Wrap(mux)).signIn(h, "1")
-	now = now.Add(time.Hour)
+	clock.Advance(time.Hour)
 	fmt.Println(desk.post("/pay", ""))
 	fmt.Println(desk.post("/api/session/reauth", `{"password":"wrong"}`))
 	fmt.Println(desk.post("/api/session/reauth", `{"password":"correct horse"}`))
