@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,32 +95,32 @@ func TestNoStoresOrOneThatDoesNotAnswerIsRefused(t *testing.T) {
 // unreliable is a store that can be away, and whose history can be lost.
 type unreliable struct {
 	session.Store
-	away bool
-	lost uint64
+	away atomic.Bool
+	lost atomic.Uint64
 }
 
 var errAway = errors.New("away")
 
 func (u *unreliable) Get(ctx context.Context, id session.ID) (session.Record, error) {
-	if u.away {
+	if u.away.Load() {
 		return session.Record{}, errAway
 	}
 	r, err := u.Store.Get(ctx, id)
-	r.Epoch += u.lost
+	r.Epoch += u.lost.Load()
 	return r, err
 }
 
 func (u *unreliable) Changes(ctx context.Context, after uint64) (session.Feed, error) {
-	if u.away {
+	if u.away.Load() {
 		return session.Feed{}, errAway
 	}
 	feed, err := u.Store.Changes(ctx, after)
-	feed.Epoch += u.lost
+	feed.Epoch += u.lost.Load()
 	return feed, err
 }
 
 func (u *unreliable) Expire(ctx context.Context, x session.Expiring) ([]session.Record, error) {
-	if u.away {
+	if u.away.Load() {
 		return nil, errAway
 	}
 	return u.Store.Expire(ctx, x)
@@ -158,7 +159,7 @@ func TestAStoreThatIsAwayKeepsNobodyElseWaiting(t *testing.T) {
 		}
 		tokens = append(tokens, token)
 	}
-	flaky.away = true
+	flaky.away.Store(true)
 	fresh, err := session.New(s, nil, session.Config{Sync: config.Sync{Lease: session.NoLease}})
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +204,7 @@ func TestAnEpochThatRisesInOneRisesForAll(t *testing.T) {
 		records = append(records, c.Record)
 	}
 	before := records[0].Epoch
-	restored.lost = 1
+	restored.lost.Store(1)
 	feed, err := s.Changes(t.Context(), 0)
 	if err != nil || feed.Epoch != before+1 {
 		t.Errorf("epoch %d after %d, %v", feed.Epoch, before, err)
