@@ -174,8 +174,8 @@ func (p *Proxy) hand(from, to net.Conn, asking bool) {
 			}
 			rest := f.resetAfter - said
 			if said += int64(n); !asking && f.resetAfter > 0 && said >= f.resetAfter {
-				_, _ = to.Write(buffer[:max(0, min(int64(n), rest))])
-				time.Sleep(time.Millisecond) // a reset overtakes what is on its way
+				_, _ = to.Write(buffer[:max(0, min(int64(n), rest))]) // it is reset either way
+				time.Sleep(time.Millisecond)                          // a reset overtakes what is on its way
 				reset(to)
 				return
 			}

@@ -29,32 +29,39 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		a.passwordPage(w, r, http.StatusUnprocessableEntity, "The two new passwords are not the same. Nothing was changed.")
 		return
 	}
-	err := a.proveAndChange(r, c)
+	if err := a.proveAndChange(r, c); err != nil {
+		a.refuseForm(w, r, err, a.passwordPage, "The current password is another. Nothing was changed.", "")
+		return
+	}
+	a.courier.Wake()
+	what := "password"
+	proved := func(w http.ResponseWriter, r *http.Request) (*session.Context, error) { // by the current one
+		return a.sessions.StepUp(w, r, session.CreateRequest{UserID: c.Session.UserID})
+	}
+	if !a.endWhatKnewIt(w, r, c, proved) {
+		what += "-only"
+	}
+	seeOther(w, "/?done="+what)
+}
+
+// refuseForm shows the page of a form again, for a new password that came with what
+// should prove who it is. wrong is said if that proof failed, kept after the reason
+// why the new password is none.
+func (a *App) refuseForm(w http.ResponseWriter, r *http.Request, err error, page func(w http.ResponseWriter, r *http.Request, status int, mistake string), wrong, kept string) {
 	var rule directory.RuleError
-	var limited *sessionhttp.RateLimitedError
 	p := sessionhttp.ProblemOf(err)
 	switch {
 	case errors.As(err, &rule):
-		a.passwordPage(w, r, http.StatusUnprocessableEntity, "Choose another one: "+rule.Error()+".")
+		page(w, r, http.StatusUnprocessableEntity, "Choose another one: "+rule.Error()+"."+kept)
 	case p.FailedAttempt():
 		a.refused(r, p)
-		a.passwordPage(w, r, http.StatusForbidden, "The current password is another. Nothing was changed.")
-	case errors.As(err, &limited):
+		page(w, r, http.StatusForbidden, wrong)
+	case errors.As(err, new(*sessionhttp.RateLimitedError)):
 		a.refused(r, p)
 		w.Header().Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
-		a.passwordPage(w, r, p.Status, p.Message)
-	case err != nil:
-		a.sessions.Error(w, r, err)
+		page(w, r, p.Status, p.Message)
 	default:
-		a.courier.Wake()
-		what := "password"
-		proved := func(w http.ResponseWriter, r *http.Request) (*session.Context, error) { // by the current one
-			return a.sessions.StepUp(w, r, session.CreateRequest{UserID: c.Session.UserID})
-		}
-		if !a.endWhatKnewIt(w, r, c, proved) {
-			what += "-only"
-		}
-		seeOther(w, "/?done="+what)
+		a.sessions.Error(w, r, err)
 	}
 }
 

@@ -3,8 +3,6 @@ package server
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
@@ -47,24 +45,11 @@ func (a *App) recover(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, err := a.proveAndRecover(r)
-	var rule directory.RuleError
-	var limited *sessionhttp.RateLimitedError
-	p := sessionhttp.ProblemOf(err)
-	switch {
-	case errors.As(err, &rule):
-		a.recoverPage(w, r, http.StatusUnprocessableEntity, "Choose another one: "+rule.Error()+". The code is still good.")
-	case p.FailedAttempt():
-		a.refused(r, p)
-		a.recoverPage(w, r, http.StatusForbidden, "Name or code is wrong, or the code was used before. Nothing was changed.")
-	case errors.As(err, &limited):
-		a.refused(r, p)
-		w.Header().Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
-		a.recoverPage(w, r, p.Status, p.Message)
-	case err != nil:
-		a.sessions.Error(w, r, err)
-	default:
-		a.beginAnew(w, r, user)
+	if err != nil {
+		a.refuseForm(w, r, err, a.recoverPage, "Name or code is wrong, or the code was used before. Nothing was changed.", " The code is still good.")
+		return
 	}
+	a.beginAnew(w, r, user)
 }
 
 func (a *App) proveAndRecover(r *http.Request) (session.UserID, error) {
