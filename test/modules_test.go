@@ -134,7 +134,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir":                    {".", "sessionhttp", "sqlitestore", "memstore", "membus", "dbscope", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/cli":       {".", "audit", "cmd/vedfolnir/internal/*"},
 	"cmd/vedfolnir/internal/database":  {".", "audit", "sqlitestore", "pgstore", "pgstore/pgbus", "redisbus", "cmd/vedfolnir/internal/config", "cmd/vedfolnir/internal/directory"},
-	"cmd/vedfolnir/internal/directory": {".", "cmd/vedfolnir/internal/notice"},
+	"cmd/vedfolnir/internal/directory": {".", "internal/background", "cmd/vedfolnir/internal/notice"},
 	"cmd/vedfolnir/internal/notice":    {},
 	"cmd/vedfolnir/internal/webhook":   {".", "cmd/vedfolnir/internal/config", "cmd/vedfolnir/internal/directory", "cmd/vedfolnir/internal/notice"},
 	"cmd/vedfolnir/internal/passkeys":  {"cmd/vedfolnir/internal/directory"},

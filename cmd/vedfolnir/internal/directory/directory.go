@@ -12,6 +12,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/internal/background"
 )
 
 // Config of a [Directory]. The zero value is right for a server.
@@ -41,7 +42,8 @@ type Directory struct {
 	config Config
 	db     database
 	hasher *hasher
-	used   *notes
+	used   *background.Gathered[int64, use]
+	life   *background.Life
 }
 
 var (
@@ -71,12 +73,12 @@ func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	d := &Directory{config: config, db: database{db, config.Dialect}, hasher: hasher}
-	d.used = newNotes(d.storeUsed, config.Logger)
+	d.keepUsed()
 	return d, nil
 }
 
 // Close stores what is known of the platforms' use. It may be called twice.
-func (d *Directory) Close() error { return d.used.close() }
+func (d *Directory) Close() error { return d.life.Close() }
 
 // Person returns the user and their active platforms, the default one first, for
 // the session manager.
