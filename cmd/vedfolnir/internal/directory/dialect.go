@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -79,6 +80,18 @@ func (tx *transaction) ExecContext(ctx context.Context, query string, args ...an
 	return tx.Tx.ExecContext(ctx, tx.dialect.sql(query), args...)
 }
 
+// change runs a statement, or returns the error none if there is no row that it changes.
+func (tx *transaction) change(ctx context.Context, none error, query string, args ...any) error {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return cmp.Or(err, none)
+	}
+	return nil
+}
+
 // alone has other transactions that ask for the same wait until this one ends. In
 // SQLite each that writes is alone from its beginning.
 func (tx *transaction) alone(ctx context.Context, table string) error {
@@ -91,18 +104,16 @@ func (tx *transaction) alone(ctx context.Context, table string) error {
 
 // overwriting has SQLite write zeros over what do deletes. PostgreSQL's vacuum frees
 // it, and what comes next takes its place.
-func (tx *transaction) overwriting(ctx context.Context, do func() (sql.Result, error)) (sql.Result, error) {
+func (tx *transaction) overwriting(ctx context.Context, do func() error) error {
 	if tx.dialect == PostgreSQL {
 		return do()
 	}
 	if _, err := tx.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return nil, err
+		return err
 	}
-	result, err := do()
-	if err == nil {
-		_, err = tx.ExecContext(ctx, "PRAGMA secure_delete = OFF")
-	}
-	return result, err
+	err := do()
+	_, off := tx.ExecContext(ctx, "PRAGMA secure_delete = OFF")
+	return cmp.Or(err, off)
 }
 
 func (d *Directory) inTransaction(ctx context.Context, do func(*transaction) error) error {

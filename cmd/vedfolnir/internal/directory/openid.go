@@ -52,12 +52,9 @@ func (d *Directory) UseLink(ctx context.Context, id session.UserID, s Subject, n
 	if err != nil {
 		return fmt.Errorf("directory: use link: %w", ErrNoLink)
 	}
-	result, err := d.db.ExecContext(ctx, `UPDATE directory_openid_links SET last_used = ? WHERE issuer = ? AND subject = ? AND person_id = ?`, now.UnixMicro(), s.Issuer, s.Subject, key)
-	if err == nil {
-		if n, failed := result.RowsAffected(); failed != nil || n == 0 {
-			err = errors.Join(failed, ErrNoLink)
-		}
-	}
+	err = d.inTransaction(ctx, func(tx *transaction) error {
+		return tx.change(ctx, ErrNoLink, `UPDATE directory_openid_links SET last_used = ? WHERE issuer = ? AND subject = ? AND person_id = ?`, now.UnixMicro(), s.Issuer, s.Subject, key)
+	})
 	if err != nil {
 		return fmt.Errorf("directory: use link: %w", err)
 	}
@@ -133,14 +130,11 @@ func (d *Directory) Link(ctx context.Context, id session.UserID, s Subject, now 
 }
 
 func (d *Directory) insertLink(ctx context.Context, tx *transaction, person int64, s Subject, now time.Time) error {
-	result, err := tx.ExecContext(ctx, `
+	err := tx.change(ctx, session.ErrUnknownUser, `
 		INSERT INTO directory_openid_links (issuer, subject, person_id, linked_at)
 		SELECT ?1, ?2, id, ?4 FROM directory_people WHERE id = ?3 ON CONFLICT DO NOTHING`, s.Issuer, s.Subject, person, now.UnixMicro())
 	if err != nil {
 		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, session.ErrUnknownUser)
 	}
 	return d.note(ctx, tx, "openid_linked", person, 0, "")
 }
@@ -157,12 +151,8 @@ func (d *Directory) Unlink(ctx context.Context, id session.UserID, s Subject) er
 		if err := tx.alone(ctx, waysIn); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM directory_openid_links WHERE issuer = ? AND subject = ? AND person_id = ?`, s.Issuer, s.Subject, key)
-		if err != nil {
+		if err := tx.change(ctx, ErrNoLink, `DELETE FROM directory_openid_links WHERE issuer = ? AND subject = ? AND person_id = ?`, s.Issuer, s.Subject, key); err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrNoLink)
 		}
 		if in, err := tx.hasWayIn(ctx, key); err != nil || !in {
 			return errors.Join(err, ErrLastWayIn)
@@ -293,9 +283,9 @@ func (d *Directory) SignedOutThere(ctx context.Context, l ProviderLogout, now ti
 }
 
 func (tx *transaction) sessionsOf(ctx context.Context, l ProviderLogout) (sessions []session.ID, err error) {
-	rows, err := tx.QueryContext(ctx, tx.dialect.sql(`
+	rows, err := tx.QueryContext(ctx, `
 		SELECT session FROM directory_openid_sessions
-		WHERE issuer = ?1 AND (subject = ?2 AND (?3 = '' OR sid = '') OR sid = ?3 AND ?3 <> '' AND ?2 IN ('', subject))`), l.Issuer, l.Subject, l.SessionID)
+		WHERE issuer = ?1 AND (subject = ?2 AND (?3 = '' OR sid = '') OR sid = ?3 AND ?3 <> '' AND ?2 IN ('', subject))`, l.Issuer, l.Subject, l.SessionID)
 	if err != nil {
 		return nil, err
 	}

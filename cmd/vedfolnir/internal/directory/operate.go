@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -157,15 +156,11 @@ func (d *Directory) storePassword(ctx context.Context, what string, id session.U
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	return d.changePerson(ctx, what, key, "password_set", "", func(tx *transaction) (sql.Result, error) {
-		result, err := tx.ExecContext(ctx, query, append([]any{key}, args...)...)
-		if err != nil {
-			return nil, err
+	return d.changePerson(ctx, what, key, "password_set", "", func(tx *transaction) error {
+		if err := tx.change(ctx, session.ErrUnknownUser, query, append([]any{key}, args...)...); err != nil {
+			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return result, err // nothing was changed, and there is nothing to tell
-		}
-		return result, d.tellAll(ctx, tx, key, tell)
+		return d.tellAll(ctx, tx, key, tell)
 	})
 }
 
@@ -201,14 +196,14 @@ func (d *Directory) remove(ctx context.Context, what string, id session.UserID, 
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) (sql.Result, error) {
-		return tx.overwriting(ctx, func() (sql.Result, error) {
+	return d.changePerson(ctx, what, key, action, "", func(tx *transaction) error {
+		return tx.overwriting(ctx, func() error {
 			for _, table := range []string{"directory_platforms", "directory_passkeys", "directory_recovery_codes", "directory_notices", "directory_outbox", "directory_openid_links", "directory_openid_sessions"} {
 				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE person_id = ?`, key); err != nil {
-					return nil, err
+					return err
 				}
 			}
-			return tx.ExecContext(ctx, `DELETE FROM directory_people WHERE id = ?`, key)
+			return tx.change(ctx, session.ErrUnknownUser, `DELETE FROM directory_people WHERE id = ?`, key)
 		})
 	})
 }
@@ -219,20 +214,16 @@ func (d *Directory) update(ctx context.Context, what string, id session.UserID, 
 	if err != nil {
 		return session.ErrUnknownUser
 	}
-	return d.changePerson(ctx, what, key, action, reason, func(tx *transaction) (sql.Result, error) {
-		return tx.ExecContext(ctx, query, append([]any{key}, args...)...)
+	return d.changePerson(ctx, what, key, action, reason, func(tx *transaction) error {
+		return tx.change(ctx, session.ErrUnknownUser, query, append([]any{key}, args...)...)
 	})
 }
 
 // changePerson does something to one row, and writes the audit line of it.
-func (d *Directory) changePerson(ctx context.Context, what string, key int64, action, reason string, do func(*transaction) (sql.Result, error)) error {
+func (d *Directory) changePerson(ctx context.Context, what string, key int64, action, reason string, do func(*transaction) error) error {
 	err := d.inTransaction(ctx, func(tx *transaction) error {
-		result, err := do(tx)
-		if err != nil {
+		if err := do(tx); err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return cmp.Or(err, session.ErrUnknownUser)
 		}
 		return d.note(ctx, tx, action, key, 0, reason)
 	})

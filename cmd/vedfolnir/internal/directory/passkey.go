@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -139,15 +140,12 @@ func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey
 		if err := tx.spend(ctx, p.CreatedAt, answered); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `
+		err := tx.change(ctx, ErrTaken, `
 			INSERT INTO directory_passkeys (id, person_id, site, public_key, name, model, transports, backup_eligible, backed_up, sign_count, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			p.ID, key, p.Site, p.PublicKey, p.Name, p.Model[:], strings.Join(p.Transports, " "), p.BackupEligible, p.BackedUp, p.SignCount, p.CreatedAt.UnixMicro())
 		if err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrTaken)
 		}
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_passkeys WHERE person_id = ?`, key).Scan(&n); err != nil {
@@ -212,17 +210,10 @@ func (d *Directory) UsePasskey(ctx context.Context, a Account, p Passkey, answer
 		if err := tx.spend(ctx, p.LastUsed, answered); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `
+		return tx.change(ctx, ErrCredentials, `
 			UPDATE directory_passkeys SET backed_up = ?1, last_used = ?2, sign_count = CASE WHEN sign_count < ?3 THEN ?3 ELSE sign_count END
 			WHERE id = ?4 AND person_id = (SELECT id FROM directory_people WHERE id = ?5 AND NOT disabled AND (NOT demo OR ?6))`,
 			p.BackedUp, p.LastUsed.UnixMicro(), int64(p.SignCount), p.ID, a.row, d.config.AllowDemoPeople)
-		if err != nil {
-			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrCredentials)
-		}
-		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("directory: use passkey: %w", err)
@@ -236,8 +227,8 @@ func (d *Directory) RenamePasskey(ctx context.Context, id session.UserID, passke
 	if err := checkPasskeyName(name); err != nil {
 		return err
 	}
-	return d.changePasskey(ctx, "rename passkey", "passkey_renamed", id, func(tx *transaction, person int64) (sql.Result, error) {
-		return tx.ExecContext(ctx, `UPDATE directory_passkeys SET name = ? WHERE id = ? AND person_id = ?`, strings.TrimSpace(name), passkey, person)
+	return d.changePasskey(ctx, "rename passkey", "passkey_renamed", id, func(tx *transaction, person int64) error {
+		return tx.change(ctx, ErrNoPasskey, `UPDATE directory_passkeys SET name = ? WHERE id = ? AND person_id = ?`, strings.TrimSpace(name), passkey, person)
 	})
 }
 
@@ -246,25 +237,17 @@ func (d *Directory) RenamePasskey(ctx context.Context, id session.UserID, passke
 // told in the same transaction. End their other sessions with the reason
 // CredentialChanged.
 func (d *Directory) RemovePasskey(ctx context.Context, id session.UserID, passkey []byte, tell ...notice.Notice) error {
-	return d.changePasskey(ctx, "remove passkey", "passkey_removed", id, func(tx *transaction, person int64) (sql.Result, error) {
+	return d.changePasskey(ctx, "remove passkey", "passkey_removed", id, func(tx *transaction, person int64) error {
 		if err := tx.alone(ctx, waysIn); err != nil {
-			return nil, err
+			return err
 		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM directory_passkeys WHERE id = ? AND person_id = ?`, passkey, person)
-		if err != nil {
-			return nil, err
+		if err := tx.change(ctx, ErrNoPasskey, `DELETE FROM directory_passkeys WHERE id = ? AND person_id = ?`, passkey, person); err != nil {
+			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return result, err // nothing was removed, and there is nothing to tell
+		if in, err := tx.hasWayIn(ctx, person); err != nil || !in {
+			return cmp.Or(err, ErrLastWayIn)
 		}
-		in, err := tx.hasWayIn(ctx, person)
-		if err == nil && !in {
-			err = ErrLastWayIn
-		}
-		if err == nil {
-			err = d.tellAll(ctx, tx, person, tell)
-		}
-		return result, err
+		return d.tellAll(ctx, tx, person, tell)
 	})
 }
 
@@ -281,18 +264,14 @@ func (tx *transaction) hasWayIn(ctx context.Context, person int64) (in bool, err
 }
 
 // changePasskey does something to one of the person's passkeys.
-func (d *Directory) changePasskey(ctx context.Context, what, action string, id session.UserID, do func(tx *transaction, person int64) (sql.Result, error)) error {
+func (d *Directory) changePasskey(ctx context.Context, what, action string, id session.UserID, do func(tx *transaction, person int64) error) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
 	}
 	err = d.inTransaction(ctx, func(tx *transaction) error {
-		result, err := do(tx, key)
-		if err != nil {
+		if err := do(tx, key); err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrNoPasskey)
 		}
 		return d.note(ctx, tx, action, key, 0, "")
 	})

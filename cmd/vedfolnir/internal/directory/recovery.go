@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -129,20 +128,13 @@ func (d *Directory) Recover(ctx context.Context, a Account, code, password strin
 		return err
 	}
 	err = d.inTransaction(ctx, func(tx *transaction) error {
-		for _, change := range []struct {
-			query string
-			args  []any
-		}{
-			{`UPDATE directory_recovery_codes SET used_at = ? WHERE hash = ? AND person_id = ? AND used_at = 0`, []any{now.UnixMicro(), recoveryHash(code), a.row}},
-			{`UPDATE directory_people SET password = ?, demo = FALSE WHERE id = ? AND NOT disabled`, []any{hash, a.row}},
-		} {
-			result, err := tx.ExecContext(ctx, change.query, change.args...)
-			if err != nil {
-				return err
-			}
-			if n, err := result.RowsAffected(); err != nil || n == 0 {
-				return errors.Join(err, ErrCredentials) // somebody was first
-			}
+		// With ErrCredentials, somebody was first.
+		err := tx.change(ctx, ErrCredentials, `UPDATE directory_recovery_codes SET used_at = ? WHERE hash = ? AND person_id = ? AND used_at = 0`, now.UnixMicro(), recoveryHash(code), a.row)
+		if err != nil {
+			return err
+		}
+		if err := tx.change(ctx, ErrCredentials, `UPDATE directory_people SET password = ?, demo = FALSE WHERE id = ? AND NOT disabled`, hash, a.row); err != nil {
+			return err
 		}
 		var left int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM directory_recovery_codes WHERE person_id = ? AND used_at = 0`, a.row).Scan(&left); err != nil {

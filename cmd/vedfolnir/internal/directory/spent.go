@@ -18,17 +18,8 @@ type Once struct {
 // spend notes that it is used now, or returns [ErrSpent]. What is good no more is
 // forgotten in passing.
 func (tx *transaction) spend(ctx context.Context, now time.Time, o Once) error {
-	_, err := tx.ExecContext(ctx, `
-		DELETE FROM directory_spent WHERE thing IN (SELECT thing FROM directory_spent WHERE good_until <= ? LIMIT 16)`, now.UnixMicro())
-	if err != nil {
+	if err := tx.forget(ctx, now, "directory_spent", "thing"); err != nil {
 		return err
 	}
-	result, err := tx.ExecContext(ctx, `INSERT INTO directory_spent (thing, good_until) VALUES (?, ?) ON CONFLICT DO NOTHING`, o.Thing, o.Until.UnixMicro())
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, ErrSpent)
-	}
-	return nil
+	return tx.change(ctx, ErrSpent, `INSERT INTO directory_spent (thing, good_until) VALUES (?, ?) ON CONFLICT DO NOTHING`, o.Thing, o.Until.UnixMicro())
 }
