@@ -118,10 +118,15 @@ func (p *Provider) Finish(ctx context.Context, f Flow, query url.Values) (Identi
 		return Identity{}, fmt.Errorf("%w: the access token is not the ID token's", ErrUntrue)
 	}
 	id, err := p.identify(ctx, m, token, oauth2.StaticTokenSource(tokens))
-	if err == nil && f.Fresh && id.AuthTime.Before(f.Begun.Add(-leeway)) {
+	switch {
+	case err != nil || !f.Fresh:
+		return id, err
+	case id.AuthTime.IsZero(): // which max_age makes it owe (OpenID Connect Core, 2)
+		return Identity{}, fmt.Errorf("%w: it was asked for a new proof, and the ID token does not say when that was given (auth_time)", ErrUntrue)
+	case id.AuthTime.Before(f.Begun.Add(-leeway)):
 		return Identity{}, fmt.Errorf("%w: nothing was proved anew", ErrUntrue)
 	}
-	return id, err
+	return id, nil
 }
 
 // exchangeError keeps what the token endpoint said to its code: the rest is for its

@@ -178,6 +178,10 @@ func (a *App) spendTrip(ctx context.Context, t trip, now time.Time) error {
 	return unavailable(err)
 }
 
+// provedAt is when they proved there who they are. A provider that does not say may have
+// taken its own session of last month for it: then it is long ago, and no recent proof.
+func provedAt(id openid.Identity) time.Time { return cmp.Or(id.AuthTime, time.Unix(0, 0)) }
+
 // signInAs signs the person in. since is when the answer came, from which on they must
 // not have signed out there.
 func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identity, since time.Time) error {
@@ -189,7 +193,7 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	if err != nil {
 		return err
 	}
-	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}, Level: a.provider.level(id), ProvedAt: id.AuthTime}
+	req := session.CreateRequest{UserID: user, Unremembered: true, Limits: session.Limits{Until: id.Until}, Level: a.provider.level(id), ProvedAt: provedAt(id)}
 	if req.SignInEpoch, err = a.manager.SignInEpoch(ctx, user); err != nil {
 		return err
 	}

@@ -414,6 +414,19 @@ func TestLimitsFollowTheProvider(t *testing.T) {
 		t.Errorf("what was proved just now counts as %+v", got)
 	}
 	delete(p.Claims, "session_expires_at")
+	p.Claims["auth_time"] = nil
+	silent := s.browser(t)
+	silent.signInThere()
+	if got := proof(silent); time.Since(got.At) < 24*time.Hour {
+		t.Errorf("what was proved there, nobody says when, counts as %+v", got)
+	}
+	if silent.open("/reauth?next=/safety"); silent.page.path != "/reauth" {
+		t.Errorf("and as recent: %d at %s", silent.page.status, silent.page.path)
+	}
+	if silent.goTo(silent.leave("Confirm with Example")); silent.page.status != 401 || !strings.Contains(s.log.String(), "auth_time") {
+		t.Errorf("and so does a new proof of no known time: %d at %s", silent.page.status, silent.page.path)
+	}
+	delete(p.Claims, "auth_time")
 	other := s.browser(t)
 	other.signInThere()
 	if token, err = session.ParseToken(other.cookie()); err != nil {
