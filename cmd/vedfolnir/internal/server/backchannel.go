@@ -61,7 +61,7 @@ func (a *App) endFor(ctx context.Context, id session.ID) error {
 
 // refuseLogout answers as the standard has it (2.8).
 func (a *App) refuseLogout(w http.ResponseWriter, r *http.Request, status int, code, words string, err error) {
-	a.log.WarnContext(r.Context(), "a sign-out at the OpenID provider ends nothing here", "request_id", w.Header().Get("X-Request-Id"), "status", status, "error", err)
+	a.log.Log(r.Context(), levelOf(status), "a sign-out at the OpenID provider ends nothing here", "request_id", w.Header().Get("X-Request-Id"), "status", status, "error", err)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	a.sent(r, json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": words}))

@@ -861,6 +861,37 @@ func TestASignInThatCrossesTheEndOfItsLink(t *testing.T) {
 	}
 }
 
+// Whoever sends something made up writes no warning into the log; a provider that is away
+// is one.
+func TestAStrangerCausesNoWarning(t *testing.T) {
+	t.Parallel()
+	s, p := withProvider(t, nil)
+	b := s.browser(t)
+	for _, query := range []string{"", "?code=a&state=b", "?error=server_error"} {
+		if b.open(config.OpenIDCallbackPath + query); b.page.status != 400 {
+			t.Errorf("%q: %d", query, b.page.status)
+		}
+	}
+	for _, token := range []string{"", "a.b.c", openidtest.Unsigned(p.LogoutClaims(nil))} {
+		if w := s.logout(t, token); w.StatusCode != 400 {
+			t.Errorf("%q: %d", token, w.StatusCode)
+		}
+	}
+	log := s.log.String()
+	for _, line := range []string{"a sign-in through the OpenID provider ended here", "a sign-out at the OpenID provider ends nothing here"} {
+		if n := strings.Count(log, line); n != 3 {
+			t.Errorf("%q is in the log %d times", line, n)
+		}
+	}
+	if strings.Contains(log, `"level":"WARN"`) {
+		t.Errorf("a warning:\n%s", log)
+	}
+	p.Instead["/token"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+	if b.signInThere(); b.page.status != 503 || !strings.Contains(s.log.String(), `"level":"WARN","msg":"a sign-in through`) {
+		t.Errorf("a provider that is away: %d, and no warning", b.page.status)
+	}
+}
+
 // A route for machines has to be declared so that it is one.
 func TestARouteForMachines(t *testing.T) {
 	t.Parallel()

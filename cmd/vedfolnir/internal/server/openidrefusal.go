@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -64,8 +65,17 @@ func (a *App) notTakenIn(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p.RequestID = w.Header().Get("X-Request-Id")
-	a.log.WarnContext(r.Context(), "a sign-in through the OpenID provider ended here", "request_id", p.RequestID, "status", p.Status, "error", err)
+	a.log.Log(r.Context(), levelOf(p.Status), "a sign-in through the OpenID provider ended here", "request_id", p.RequestID, "status", p.Status, "error", err)
 	a.problem(w, r, p)
+}
+
+// levelOf a refusal that anybody can cause who sends something made up: a warning is for
+// what an operator has to mend.
+func levelOf(status int) slog.Level {
+	if status >= http.StatusInternalServerError {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // host is what people know an issuer by.
