@@ -35,6 +35,9 @@ func (a *App) reauth(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if problem != nil {
 		status, page.Mistake = problem.Status, problem.Message
+		if problem.FailedAttempt() { // the name is no matter of theirs here
+			page.Mistake = "The password is wrong."
+		}
 	}
 	page.Password, page.Passkey = slices.Contains(how.Methods, "password"), how.Passkey != nil
 	if a.provider != nil {

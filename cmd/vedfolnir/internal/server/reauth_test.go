@@ -52,7 +52,7 @@ func TestWhatIsSensitiveAsksForAFreshProof(t *testing.T) {
 	if p := desk.submit("Confirm", "password", "wrong"); p.status != 401 || p.path != "/reauth" {
 		t.Errorf("a wrong password: %d at %s", p.status, p.path)
 	}
-	desk.sees("Name or password is wrong.", `value="/api/export"`)
+	desk.sees("The password is wrong.", `value="/api/export"`)
 	before := desk.cookie()
 	if p := desk.submit("Confirm", "password", directory.DemoPassword); p.path != exportPath || p.header.Get("Content-Disposition") == "" {
 		t.Fatalf("%d at %s", p.status, p.path)
