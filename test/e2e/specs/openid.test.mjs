@@ -80,7 +80,11 @@ describe('through an OpenID provider', () => {
     await looked('Sign in with Example');
     await tab.click('text=Sign in with Example');
     await arrives(tab, '/');
-    await looked('Signing in elsewhere');
+    await looked('Linked accounts');
+    for (const [path, wanted] of [['/password', 'You have no password here'], ['/safety', 'See to your account at Example.']]) {
+      await tab.goto(url + path);
+      await looked(wanted);
+    }
   });
 
   test('who has no password confirms there that it is them, and no dialog asks for one', async () => {

@@ -124,7 +124,7 @@ func TestSomebodyNewSignsInThroughAProvider(t *testing.T) {
 	if page := again.signInThere(); page.path != "/" {
 		t.Fatalf("%d at %s:\n%s", page.status, page.path, page.body)
 	}
-	again.sees("kim@example.org", "Signing in elsewhere")
+	again.sees("kim@example.org", "Linked accounts")
 	// And who is somebody else there is somebody else here, whatever they are called.
 	p.Claims["sub"] = "another"
 	other := s.browser(t)
@@ -542,6 +542,53 @@ func TestTheLastWayInStays(t *testing.T) {
 	b.sees("This is your only way in")
 	if b.signedOut() {
 		t.Error("signed out")
+	}
+}
+
+// Whoever has no password here is told so, and where else to look; whoever has both is
+// told of both.
+func TestAPersonIsToldWhereTheirPasswordIs(t *testing.T) {
+	t.Parallel()
+	s, p := withProvider(t, nil)
+	kim := s.browser(t)
+	kim.signInThere()
+	kim.open("/password")
+	kim.sees("You have no password here", "You sign in through Example", `href="/recover"`)
+	if strings.Contains(kim.page.body, `type="password"`) {
+		t.Error("it asks for a password that there is not")
+	}
+	kim.open("/safety")
+	kim.sees("See to your account at Example.", `href="/#linked"`)
+	if strings.Contains(kim.page.body, "Change your password.") {
+		t.Error("it leads to a password that there is not")
+	}
+	// A form that is sent all the same changes nothing, and is told why.
+	form := regexp.MustCompile(`name="csrf_token" value="([^"]*)"`).FindStringSubmatch(kim.page.body)[1]
+	fields := url.Values{"csrf_token": {form}, "current": {""}, "password": {"a few words that fit"}, "again": {"a few words that fit"}}
+	if kim.do("POST", "/password", strings.NewReader(fields.Encode()), "Content-Type", "application/x-www-form-urlencoded"); kim.page.status != 403 {
+		t.Errorf("%d", kim.page.status)
+	}
+	kim.sees("You have no password here", "Nothing was changed.")
+	// What the page says can be done, can.
+	kim.open("/passkeys")
+	kim.submit("Make recovery codes")
+	code := regexp.MustCompile(`<li><code>([^<]*)`).FindStringSubmatch(kim.page.body)[1]
+	kim.open("/recover")
+	if kim.submit("Recovery code", "username", "kim", "code", code, "password", "a few words that fit", "again", "a few words that fit"); kim.page.status != 200 {
+		t.Fatalf("%d at %s", kim.page.status, kim.page.path)
+	}
+	kim.open("/password")
+	kim.sees("Current password")
+	kim.open("/safety")
+	kim.sees("Change your password.", "See to your account at Example.")
+
+	p.Claims["sub"] = "alex there"
+	alex := s.browser(t)
+	alex.signIn("alex")
+	alex.open("/safety")
+	alex.sees("Change your password.")
+	if strings.Contains(alex.page.body, "See to your account") {
+		t.Error("alex is linked to nobody")
 	}
 }
 

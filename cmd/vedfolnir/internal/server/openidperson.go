@@ -179,7 +179,7 @@ func (a *App) unlink(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, directory.ErrLastWayIn):
 		a.problem(w, r, ui.Problem{
 			Status: http.StatusConflict, Heading: "This is your only way in",
-			Words: "Without it you could not sign in any more. Add a passkey or a password first.",
+			Words: "Without it you could not sign in any more. Add a passkey first, or set a password with a recovery code.",
 		})
 		return
 	case errors.Is(err, directory.ErrNoLink):

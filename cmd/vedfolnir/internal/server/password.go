@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -18,7 +19,24 @@ func (a *App) showPassword(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *App) passwordPage(w http.ResponseWriter, r *http.Request, status int, mistake string) {
-	a.sent(r, a.pages.Password(w, status, ui.Password{Frame: a.frame(w, r), Mistake: mistake}))
+	ways, err := a.waysIn(r.Context(), session.FromContext(r.Context()).Session.UserID)
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	a.sent(r, a.pages.Password(w, status, ui.Password{Frame: a.frame(w, r), WaysIn: ways, Mistake: mistake}))
+}
+
+// waysIn are those of the person.
+func (a *App) waysIn(ctx context.Context, user session.UserID) (w ui.WaysIn, err error) {
+	if w.Password, err = a.people.HasPassword(ctx, user); err != nil {
+		return w, unavailable(err)
+	}
+	links, err := a.links(ctx, user)
+	if len(links.Links) > 0 {
+		w.Provider = links.Links[0].Name
+	}
+	return w, err
 }
 
 // changePassword ends the person's other sessions and gives this one a new token:

@@ -27,8 +27,13 @@ func (a *App) showSafety(w http.ResponseWriter, r *http.Request) {
 		a.sessions.Error(w, r, err)
 		return
 	}
+	ways, err := a.waysIn(r.Context(), c.Session.UserID)
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
 	now := a.manager.Now()
-	page := ui.Safety{Frame: a.frame(w, r), Notice: notices[r.URL.Query().Get("done")], Others: len(sessions) - 1}
+	page := ui.Safety{Frame: a.frame(w, r), WaysIn: ways, Notice: notices[r.URL.Query().Get("done")], Others: len(sessions) - 1}
 	for _, n := range told {
 		page.Told = append(page.Told, ui.Told{Notice: n, At: ui.At(n.Last, now), Since: ui.At(n.First, now)})
 	}

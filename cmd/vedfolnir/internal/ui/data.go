@@ -73,15 +73,24 @@ type Reauth struct {
 	Provider string // where they may do it instead; empty: nowhere
 }
 
-// Password is the page on which a person changes theirs.
+// Password is the page on which a person changes theirs, or is told that they have none
+// here.
 type Password struct {
 	Frame
+	WaysIn
 	Mistake string // why the last attempt failed
+}
+
+// WaysIn are how a person signs in, beside passkeys.
+type WaysIn struct {
+	Password bool   // they have one here
+	Provider string // where they can sign in instead, the first one; empty: nowhere
 }
 
 // Safety is the page of what a person was told of their account, the newest first.
 type Safety struct {
 	Frame
+	WaysIn
 	Notice string
 	Told   []Told
 	Others int // live sessions beside this one
