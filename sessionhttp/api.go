@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/assurance"
@@ -276,14 +275,14 @@ func (h *Handler) heartbeat(w http.ResponseWriter, c *call) error {
 		}
 	}
 	writeJSON(w, 200, object{
-		"success": true, "active": true, "server_time": serverTime(h.m.Now()),
+		"success": true, "active": true, "server_time": h.m.Now().Format(serverTime),
 		"expires_at": timestamp(now.Deadlines().Expiry()), "idle_expires_at": timestamp(now.Deadlines().Idle),
 	})
 	return nil
 }
 
-// serverTime has milliseconds: a client corrects its clock by it.
-func serverTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+// serverTime is a layout with milliseconds: a client corrects its clock by it.
+const serverTime = "2006-01-02T15:04:05.000Z07:00"
 
 func (h *Handler) getSessions(w http.ResponseWriter, c *call) error {
 	sessions, err := h.m.List(c.r.Context(), c.session.Session.UserID)

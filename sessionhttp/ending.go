@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -56,7 +57,7 @@ func endedMessage(e *session.EndedError, when string) string {
 	return "This session was ended" + when + "."
 }
 
-func deviceOr(e *session.EndedError, unknown string) string { return firstOf(e.Device, unknown) }
+func deviceOr(e *session.EndedError, unknown string) string { return cmp.Or(e.Device, unknown) }
 
 // when says it in UTC: the server knows no other zone of the person's.
 func when(at, now time.Time) string {

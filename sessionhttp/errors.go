@@ -44,7 +44,6 @@ var (
 	errPlatformRequired = errors.New("the session has no active platform")
 	errPlatformUnstated = errors.New("the request does not state its platform")
 	errForeignPlatform  = errors.New("the stated platform is not the user's")
-	errNoPlatform       = errors.New("no such platform")
 	errNoSuchSession    = errors.New("no such session of this user")
 	errNotFound         = errors.New("no such route")
 	errMethod           = errors.New("method not allowed")
@@ -122,7 +121,7 @@ func problemAt(err error, now time.Time) Problem {
 		return Problem{Status: 403, Code: "REAUTH_REQUIRED", Reason: reauth.Reason, Message: "Please confirm that it is you, and try again.", Required: reauth.Required}
 	case is(ErrForbidden):
 		return Problem{Status: 403, Code: "FORBIDDEN", Reason: "forbidden", Message: "You may not do this."}
-	case is(errNoPlatform), is(session.ErrPlatform):
+	case is(session.ErrPlatform):
 		return Problem{Status: 404, Code: "PLATFORM_NOT_FOUND", Reason: "platform_not_found", Message: "There is no such platform among yours."}
 	case is(errNoSuchSession):
 		return Problem{Status: 404, Code: "SESSION_NOT_FOUND", Reason: "session_not_found", Message: "There is no such session among yours."}
@@ -202,12 +201,20 @@ func retryAfter(header http.Header, p Problem) {
 
 // redirectToLogin keeps the way back, if it is one that can be repeated.
 func (h *Handler) redirectToLogin(w http.ResponseWriter, r *http.Request) {
-	target := h.config.LoginPath
-	if next := SafeNext(r.URL.RequestURI()); next != "" && next != h.config.HomePath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		target += "?next=" + url.QueryEscape(next)
+	back := ""
+	if shows(r.Method) {
+		back = r.URL.RequestURI()
 	}
-	w.Header().Set("Location", target)
-	w.WriteHeader(http.StatusSeeOther)
+	seeOther(w, h.leadingBack(h.config.LoginPath, back))
+}
+
+// leadingBack is the path of a form that leads there afterwards, if that is not where
+// it leads anyhow.
+func (h *Handler) leadingBack(form, there string) string {
+	if next := SafeNext(there); next != "" && next != h.config.HomePath {
+		form += "?next=" + url.QueryEscape(next)
+	}
+	return form
 }
 
 // writeProblem sends the JSON of the contract, with extra members in front.

@@ -31,8 +31,10 @@ var (
 	jsonType     = []string{"application/json; charset=utf-8"}
 )
 
-// SecureHeaders adds the security headers to every answer of next. [Handler.Wrap]
-// does so already.
+// SecureHeaders adds the security headers to every answer of next, which may change
+// them: Config.ContentSecurityPolicy, nosniff, same-origin as the opener, resource and
+// referrer policy, and over TLS a year of Strict-Transport-Security, with the host's
+// subdomains. [Handler.Wrap] does so already.
 func (h *Handler) SecureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -151,7 +152,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !h.answersJSON(r) {
-		seeOther(w, firstOf(SafeNext(r.PostForm.Get("next")), h.config.HomePath))
+		seeOther(w, cmp.Or(SafeNext(r.PostForm.Get("next")), h.config.HomePath))
 		return nil
 	}
 	body := append([]byte(`{"success":true,"message":"Signed in",`), c.AppendClientView(nil)...)
@@ -283,14 +284,12 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case h.answersJSON(r):
+		writeJSON(w, 200, object{"success": true, "message": "Signed out", "timestamp": timestamp(h.m.Now())})
 	case acting: // who is themself again
 		seeOther(w, h.config.HomePath)
-		return nil
 	default:
 		seeOther(w, h.config.LoginPath)
-		return nil
 	}
-	writeJSON(w, 200, object{"success": true, "message": "Signed out", "timestamp": timestamp(h.m.Now())})
 	return nil
 }
 
@@ -319,11 +318,4 @@ func (h *Handler) answersJSON(r *http.Request) bool { return !isForm(r) || h.wan
 func seeOther(w http.ResponseWriter, path string) {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

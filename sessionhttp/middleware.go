@@ -184,7 +184,7 @@ func actAs(r *http.Request, c *session.Context) (*session.Context, error) {
 			if stated != "" && one != "" && one != stated {
 				return nil, &badRequestError{"The request states two platforms."}
 			}
-			stated = firstOf(stated, one)
+			stated = cmp.Or(stated, one)
 		}
 	}
 	if stated == "" {

@@ -1,9 +1,9 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -132,7 +132,7 @@ func (h *Handler) proveAnew(w http.ResponseWriter, r *http.Request, c *session.C
 	}
 	if given.Passkey == nil {
 		var err error
-		if given.Credentials, err = checkCredentials(firstOf(given.Username, c.User().Username), given.Password); err != nil {
+		if given.Credentials, err = checkCredentials(cmp.Or(given.Username, c.User().Username), given.Password); err != nil {
 			return nil, session.Token{}, err
 		}
 	}
@@ -172,12 +172,14 @@ func (h *Handler) reauth(w http.ResponseWriter, c *call) error {
 	if h.config.Reauth == nil {
 		return errNotFound
 	}
-	var given struct{ Username, Password string }
-	var passkey struct{ Passkey json.RawMessage }
-	if err := errors.Join(c.decode(&given), c.decode(&passkey)); err != nil {
+	var given struct {
+		Username, Password string
+		Passkey            json.RawMessage
+	}
+	if err := c.decode(&given); err != nil {
 		return err
 	}
-	now, token, err := h.proveAnew(w, c.r, c.session, ReauthProof{Credentials{given.Username, given.Password}, orNone(passkey.Passkey)})
+	now, token, err := h.proveAnew(w, c.r, c.session, ReauthProof{Credentials{given.Username, given.Password}, orNone(given.Passkey)})
 	if err != nil {
 		return err
 	}
@@ -222,23 +224,18 @@ func (h *Handler) reauthForm(w http.ResponseWriter, r *http.Request) error {
 	if _, _, err := h.proveAnew(w, r, session.FromContext(r.Context()), given); err != nil {
 		return err
 	}
-	seeOther(w, firstOf(SafeNext(r.PostFormValue("next")), h.config.HomePath))
+	seeOther(w, cmp.Or(SafeNext(r.PostFormValue("next")), h.config.HomePath))
 	return nil
 }
 
 // redirectToReauth keeps the way back: to the page that was asked for, or the one
 // whose form was sent, which then has to be filled in again.
 func (h *Handler) redirectToReauth(w http.ResponseWriter, r *http.Request) {
-	next := r.URL.RequestURI()
-	if !shows(r.Method) {
-		next = ""
-		if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
-			next = from.RequestURI()
-		}
+	back := ""
+	if shows(r.Method) {
+		back = r.URL.RequestURI()
+	} else if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
+		back = from.RequestURI()
 	}
-	target := h.config.ReauthPath
-	if next = SafeNext(next); next != "" && next != h.config.HomePath {
-		target += "?next=" + url.QueryEscape(next)
-	}
-	seeOther(w, target)
+	seeOther(w, h.leadingBack(h.config.ReauthPath, back))
 }

@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,67 +133,13 @@ type Handler struct {
 // New returns a handler, or an error that joins a [session.ConfigError] for every
 // mistake.
 func New(m *session.Manager, config Config) (*Handler, error) {
-	var errs []error
-	mistake := func(setting, problem string, args ...any) {
-		errs = append(errs, &session.ConfigError{Setting: setting, Problem: fmt.Sprintf(problem, args...)})
-	}
+	var none error
 	if m == nil {
-		mistake("manager", "is nil: make one with session.New")
+		none = mistake("manager", "is nil: make one with session.New")
 	}
-	for _, p := range []struct {
-		name, standard string
-		path           *string
-		root           bool // may be "/"
-	}{
-		{"LoginPath", "/login", &config.LoginPath, true},
-		{"LogoutPath", "/logout", &config.LogoutPath, false},
-		{"ReauthPath", "/reauth", &config.ReauthPath, false},
-		{"HomePath", "/", &config.HomePath, true},
-		{"BasePath", "/api", &config.BasePath, false},
-		{"ScriptPath", "/session-sync.js", &config.ScriptPath, false},
-	} {
-		if *p.path == "" {
-			*p.path = p.standard
-		}
-		if !(p.root && *p.path == "/") && (SafeNext(*p.path) == "" || strings.HasSuffix(*p.path, "/") || strings.ContainsAny(*p.path, "?#{}")) {
-			mistake(p.name, "is %q: give a path that begins with one / and does not end with one", *p.path)
-		}
+	if err := errors.Join(none, config.complete()); err != nil {
+		return nil, fmt.Errorf("sessionhttp: configuration:\n%w", err)
 	}
-	if config.LoginPath == config.LogoutPath {
-		mistake("LogoutPath", "is LoginPath, %q: give each its own", config.LoginPath)
-	}
-	if config.ReauthPath == config.LoginPath || config.ReauthPath == config.LogoutPath {
-		mistake("ReauthPath", "is %q, which is another path too: give each its own", config.ReauthPath)
-	}
-	if config.Reauth == nil && config.Login != nil {
-		config.Reauth = byPassword(config.Login)
-	}
-	if config.Reauth == nil && (config.ReauthPage != nil || config.ReauthOptions != nil) {
-		mistake("Reauth", "is missing, and there is a page or options for it: give it, or Login")
-	}
-	if config.CookieName == "" {
-		config.CookieName = "vedfolnir"
-	} else if (&http.Cookie{Name: config.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(config.CookieName, "__") {
-		mistake("CookieName", "is %q: give letters, digits and hyphens; the prefix is added over TLS", config.CookieName)
-	}
-	if config.RecentToEnd < 0 {
-		mistake("RecentToEnd", "is negative: leave it 0 to ask for no proof")
-	}
-	if config.MaxFormBytes < 0 {
-		mistake("MaxFormBytes", "is negative: leave it 0 for 1 MB")
-	} else if config.MaxFormBytes == 0 {
-		config.MaxFormBytes = 1 << 20
-	}
-	if strings.ContainsAny(config.ContentSecurityPolicy, "\r\n") {
-		mistake("ContentSecurityPolicy", "has a line break: write it in one line")
-	}
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("sessionhttp: configuration:\n%w", errors.Join(errs...))
-	}
-	if config.Logger == nil {
-		config.Logger = slog.Default()
-	}
-	config.TrustedProxies = normal(config.TrustedProxies)
 	h := &Handler{
 		m: m, config: config, csrf: csrf{keys: m.DeriveKeys("csrf")}, origins: http.NewCrossOriginProtection(),
 		state: newStateParts(m.Config()), headers: newHeaders(config.ContentSecurityPolicy),
@@ -201,6 +148,65 @@ func New(m *session.Manager, config Config) (*Handler, error) {
 		h.devices = m.DeriveKeys("device")
 	}
 	return h, nil
+}
+
+func mistake(setting, problem string, args ...any) error {
+	return &session.ConfigError{Setting: setting, Problem: fmt.Sprintf(problem, args...)}
+}
+
+// complete fills in what was left to the defaults, and returns every mistake.
+func (c *Config) complete() error {
+	errs := c.completePaths()
+	if c.Reauth == nil && c.Login != nil {
+		c.Reauth = byPassword(c.Login)
+	}
+	if c.Reauth == nil && (c.ReauthPage != nil || c.ReauthOptions != nil) {
+		errs = append(errs, mistake("Reauth", "is missing, and there is a page or options for it: give it, or Login"))
+	}
+	c.CookieName = cmp.Or(c.CookieName, "vedfolnir")
+	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
+		errs = append(errs, mistake("CookieName", "is %q: give letters, digits and hyphens; the prefix is added over TLS", c.CookieName))
+	}
+	if c.RecentToEnd < 0 {
+		errs = append(errs, mistake("RecentToEnd", "is negative: leave it 0 to ask for no proof"))
+	}
+	c.MaxFormBytes = cmp.Or(c.MaxFormBytes, 1<<20)
+	if c.MaxFormBytes < 0 {
+		errs = append(errs, mistake("MaxFormBytes", "is negative: leave it 0 for 1 MB"))
+	}
+	if strings.ContainsAny(c.ContentSecurityPolicy, "\r\n") {
+		errs = append(errs, mistake("ContentSecurityPolicy", "has a line break: write it in one line"))
+	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.TrustedProxies = normal(c.TrustedProxies)
+	return errors.Join(errs...)
+}
+
+func (c *Config) completePaths() (errs []error) {
+	for _, p := range []struct {
+		name, standard string
+		path           *string
+		root           bool // may be "/"
+	}{
+		{"LoginPath", "/login", &c.LoginPath, true},
+		{"LogoutPath", "/logout", &c.LogoutPath, false},
+		{"ReauthPath", "/reauth", &c.ReauthPath, false},
+		{"HomePath", "/", &c.HomePath, true},
+		{"BasePath", "/api", &c.BasePath, false},
+		{"ScriptPath", "/session-sync.js", &c.ScriptPath, false},
+	} {
+		*p.path = cmp.Or(*p.path, p.standard)
+		if !(p.root && *p.path == "/") && (SafeNext(*p.path) == "" || strings.HasSuffix(*p.path, "/") || strings.ContainsAny(*p.path, "?#{}")) {
+			errs = append(errs, mistake(p.name, "is %q: give a path that begins with one / and does not end with one", *p.path))
+		}
+	}
+	if c.LoginPath == c.LogoutPath {
+		errs = append(errs, mistake("LogoutPath", "is LoginPath, %q: give each its own", c.LoginPath))
+	}
+	if c.ReauthPath == c.LoginPath || c.ReauthPath == c.LogoutPath {
+		errs = append(errs, mistake("ReauthPath", "is %q, which is another path too: give each its own", c.ReauthPath))
+	}
+	return errs
 }
 
 // Manager returns the manager that the handler serves.

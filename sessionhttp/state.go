@@ -24,7 +24,7 @@ func (p stateParts) append(dst []byte, c *session.Context, now time.Time) []byte
 	dst = append(dst, `{"success":true,`...)
 	dst = c.AppendClientView(dst)
 	dst = append(dst, p.sync...)
-	dst = now.AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	dst = now.AppendFormat(dst, serverTime)
 	dst = append(dst, `"},"timestamp":"`...)
 	dst = now.AppendFormat(dst, time.RFC3339)
 	return append(dst, `"}`...)
