@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/assurance"
@@ -214,10 +216,11 @@ func (h *Handler) switchPlatform(w http.ResponseWriter, c *call) error {
 
 // title writes "mastodon" as the specification shows it: "Mastodon".
 func title(kind string) string {
-	if kind == "" {
+	first, size := utf8.DecodeRuneInString(kind)
+	if size == 0 {
 		return kind
 	}
-	return strings.ToUpper(kind[:1]) + kind[1:]
+	return string(unicode.ToTitle(first)) + kind[size:]
 }
 
 // validate answers as specified also when the session is not valid; both flags
