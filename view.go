@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -83,15 +84,19 @@ func (c *Context) ActAs(platform PlatformID) (*Context, error) {
 	return &acting, nil
 }
 
-// Stamp orders this view among others of the same session.
-func (c *Context) Stamp() Stamp { return c.stamp }
+// signedOut is what nil stands for.
+var signedOut Context
 
-// Deadlines of the session, as they were when it was read.
-func (c *Context) Deadlines() Deadlines { return c.deadlines }
+// Stamp orders this view among others of the same session; zero: signed out.
+func (c *Context) Stamp() Stamp { return cmp.Or(c, &signedOut).stamp }
+
+// Deadlines of the session, as they were when it was read; zero: signed out.
+func (c *Context) Deadlines() Deadlines { return cmp.Or(c, &signedOut).deadlines }
 
 // AppendClientView appends what a client may see of the session: the members
 // "user", "platform", "session" and "stamp" of a JSON object, without its braces.
-// The platform is the session's active one.
+// The platform is the session's active one. It is for a session there is, as
+// [Context.Live] says; [Context.ClientView] is for any.
 func (c *Context) AppendClientView(dst []byte) []byte {
 	s := &c.Session
 	return c.profile.View.Append(dst, clientview.Session{
@@ -100,8 +105,8 @@ func (c *Context) AppendClientView(dst []byte) []byte {
 	}, clientview.Stamp(c.stamp))
 }
 
-// ClientView is the whole object of [Context.AppendClientView]. (The
-// specification's sanitize_session_data_for_client.)
+// ClientView is the whole object of [Context.AppendClientView], or null if nobody is
+// signed in. (The specification's sanitize_session_data_for_client.)
 func (c *Context) ClientView() json.RawMessage {
 	if !c.SignedIn() {
 		return json.RawMessage("null")
@@ -110,7 +115,8 @@ func (c *Context) ClientView() json.RawMessage {
 }
 
 // MarshalJSON writes the specification's session context: session_id, user_id,
-// platform_connection_id, platform_name, platform_info and user_info.
+// platform_connection_id, platform_name, platform_info and user_info, or null if
+// nobody is signed in.
 func (c *Context) MarshalJSON() ([]byte, error) {
 	if !c.SignedIn() {
 		return []byte("null"), nil

@@ -106,7 +106,7 @@ func TestIDsAreNumbersWhereJavaScriptCanHoldThem(t *testing.T) {
 }
 
 func TestContextInAContext(t *testing.T) {
-	if c := session.FromContext(context.Background()); c.SignedIn() || c.User() != (session.User{}) || c.Platform() != (session.Platform{}) || c.Platforms() != nil || c.Stated() {
+	if c := session.FromContext(context.Background()); c.SignedIn() || c.User() != (session.User{}) || c.Platform() != (session.Platform{}) || c.Platforms() != nil || c.Stated() || c.Stamp() != (session.Stamp{}) || c.Deadlines() != (session.Deadlines{}) || string(c.ClientView()) != "null" {
 		t.Errorf("signed out, and yet %+v", c)
 	}
 	m := open(t, memstore.New(), people, session.Config{})
