@@ -183,7 +183,8 @@ func (m *Manager) Refresh(ctx context.Context, c Context) (Context, error) {
 	return m.taken(ctx, "refreshed", c.Session.ID, r, storeError("refresh session", err))
 }
 
-// taken takes in what a change of the person's came to.
+// taken takes in what the store answered to a change that the person made: the record
+// as it is now, or an error, after which this node knows nothing sure of the session.
 func (m *Manager) taken(ctx context.Context, action string, id ID, r Record, err error) (Context, error) {
 	if err != nil {
 		m.unsure(id)

@@ -8,9 +8,9 @@ import (
 
 // Rotate gives the session of the token a new one. The one presented stays good
 // until the overlap after the first use of the new one, so that other tabs and
-// requests under way are not signed out; if the new one never arrives, the rotation
-// lapses after twice the overlap, and not before may the one before it be replaced
-// anew. [ErrConflict]: somebody else rotated, or the session changed at that moment.
+// requests under way are not signed out. If the new one never arrives, the one
+// presented stays good, and may be given to Rotate again once twice the overlap has
+// passed. [ErrConflict]: somebody else rotated, or the session changed at that moment.
 // The other errors are those of Get; [ErrNotFound] also for a token that does not
 // open the session. With an error there is no new token.
 func (m *Manager) Rotate(ctx context.Context, presented Token) (Context, Token, error) {
@@ -32,10 +32,10 @@ func (m *Manager) StepUp(ctx context.Context, presented Token, user UserID, leve
 	})
 }
 
-// rotate makes a new token, if may says so, which may say more of it. What is
-// presented becomes the previous one, with what was proved with it; the store's
-// guard holds the version that was looked at here.
-func (m *Manager) rotate(ctx context.Context, presented Token, action string, may func(*Record, *Rotation) bool) (Context, Token, error) {
+// rotate makes a new token, unless prepare refuses, which may change the rotation to
+// be stored. What is presented becomes the previous token, with what was proved with
+// it; the store's guard holds the version that was looked at here.
+func (m *Manager) rotate(ctx context.Context, presented Token, action string, prepare func(*Record, *Rotation) bool) (Context, Token, error) {
 	r, standing, proof, err := m.opened(ctx, presented)
 	if err != nil {
 		return Context{}, Token{}, err
@@ -49,7 +49,7 @@ func (m *Manager) rotate(ctx context.Context, presented Token, action string, ma
 		Action: action, At: now, Secret: token.hash(), Previous: presented.hash(), Proof: proof, PreviousProof: proof,
 		Client: r.Client, Fingerprint: r.Fingerprint, Signals: r.Signals,
 	}
-	if !may(&r, &to) || !r.tokens().MayRotate(standing, now, m.policy.Overlap) {
+	if !prepare(&r, &to) || !r.tokens().MayRotate(standing, now, m.policy.Overlap) {
 		return Context{}, Token{}, ErrConflict
 	}
 	r, err = m.store.Rotate(ctx, presented.id, r.Version, to)

@@ -26,9 +26,8 @@ import (
 //   - A ctx that is over already, and a closed store, are such errors and change
 //     nothing.
 //   - Ids are compared byte for byte.
-//   - Times are handed in, in UTC with microseconds; a store never asks a clock,
-//     but for [Feed.Now].
-//     It compares and returns them exactly.
+//   - Times are handed in, in UTC with microseconds, and are compared and returned
+//     exactly. A store never asks a clock, but for [Feed.Now].
 //   - Returned records are the caller's own and carry the current Epoch and Rev.
 type Store interface {
 	// Get returns the record, an ended one too, or ErrNotFound.

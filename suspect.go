@@ -28,8 +28,8 @@ func (m *Manager) suspect(ctx context.Context, r Record, seen Client, noticed []
 		m.unsure(r.ID)
 		if errors.Is(storeError("keep what was noticed", err), ErrUnavailable) {
 			m.config.Logger.WarnContext(ctx, "session: cannot keep what was noticed; it is noticed again", "session_id", r.ID.String(), "noticed", f.Explanation, "error", err)
-		} else if now, err := m.read(ctx, r.ID); err == nil && now.Version != r.Version { // it holds for what it has become, too
-			return m.suspect(ctx, now, seen, noticed)
+		} else if changed, err := m.read(ctx, r.ID); err == nil && changed.Version != r.Version { // what was noticed holds for what it has become, too
+			return m.suspect(ctx, changed, seen, noticed)
 		}
 		return r, nil
 	}

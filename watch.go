@@ -70,7 +70,8 @@ func (m *Manager) Subscribe(ctx context.Context, id ID, after Stamp) (*Subscript
 	return s, nil
 }
 
-// Close ends the subscription; it may be called twice.
+// Close ends the subscription; it may be called twice. It wakes no Next that waits: end
+// that one's ctx.
 func (s *Subscription) Close() { s.m.watchers.Remove(s.user, s.bell) }
 
 // Next waits for the next event. Errors: io.EOF after SessionEnded, [ErrClosed]
