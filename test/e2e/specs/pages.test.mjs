@@ -127,6 +127,11 @@ test('an operator acts as somebody, and is themself again, in every tab', async 
   const neighbour = await signIn(context, server, 'admin');
   const tab = await openTab(context, `${server.url}/people`);
   assert.deepEqual(await faults(tab), []);
+  await reach(tab, 'Name, e-mail address or number');
+  await tab.keyboard.type('ALEX');
+  await tab.keyboard.press('Enter');
+  await tab.waitForSelector('text=1 found.');
+  assert.deepEqual(await faults(tab), []);
   const is = (page, name, acting) => until(
     async () => (await page.textContent('[data-session-user]').catch(() => '')) === name && (await page.locator('.acting-strip').count()) === acting,
     `a tab does not show ${name}`,

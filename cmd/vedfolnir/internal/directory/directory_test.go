@@ -154,6 +154,41 @@ func add(t *testing.T, d *directory.Directory, name string) session.UserID {
 	return id
 }
 
+func TestPeopleAreFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *directory.Directory, _ func(string), _ func() []string) {
+		for _, name := range []string{"Kim", "kimberly", "joaquim", "a_b", "axb", "0kim"} {
+			add(t, d, name)
+		}
+		for _, c := range []struct {
+			text string
+			most int
+			want string
+		}{
+			{"", 9, "0kim a_b axb joaquim Kim kimberly"},
+			{"", 2, "0kim a_b"},
+			{" KIM", 9, "Kim 0kim kimberly"},
+			{"kim@EXAMPLE.org", 9, "Kim 0kim"}, // and whose address ends in it
+			{"EXAMPLE", 9, "0kim a_b axb joaquim Kim kimberly"},
+			{"kim", 1, "Kim"},
+			{"a_b", 9, "a_b"},
+			{"%", 9, ""},
+			{`\`, 9, ""},
+			{"' OR 1=1", 9, ""},
+			{"k\x00im\xff", 9, ""},
+			{"2", 9, "kimberly"},
+		} {
+			found, err := d.Search(t.Context(), c.text, c.most)
+			var names []string
+			for _, e := range found {
+				names = append(names, e.Username)
+			}
+			if got := strings.Join(names, " "); err != nil || got != c.want {
+				t.Errorf("%q: %q, %v; want %q", c.text, got, err, c.want)
+			}
+		}
+	})
+}
+
 // What is done to a person is not done if its audit line cannot be written.
 func TestNothingIsDoneWithoutItsLine(t *testing.T) {
 	full := errors.New("disk full")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/vedfolnir/session"
@@ -81,7 +82,25 @@ func (d *Directory) Entry(ctx context.Context, id session.UserID) (Entry, error)
 // Everybody lists all people in the order in which they were added, the disabled
 // ones too.
 func (d *Directory) Everybody(ctx context.Context) ([]Entry, error) {
-	rows, err := d.db.QueryContext(ctx, selectEntry+`ORDER BY id`)
+	return d.entries(ctx, `ORDER BY id`)
+}
+
+var inPattern = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// Search lists at most so many people who have the text in their name or e-mail address,
+// whatever its case, or as their id; an empty one is in all. Whose name, address or id it
+// is comes first, the others by name. It is for operators: it tells who there is.
+func (d *Directory) Search(ctx context.Context, text string, most int) ([]Entry, error) {
+	id, _ := rowID(strings.TrimSpace(text))
+	key := folded(text)
+	return d.entries(ctx, `
+		WHERE username_key LIKE ?1 ESCAPE '\' OR email_key LIKE ?1 ESCAPE '\' OR id = ?2
+		ORDER BY CASE WHEN username_key = ?3 OR email_key = ?3 OR id = ?2 THEN 0 ELSE 1 END, username_key LIMIT ?4`,
+		"%"+inPattern.Replace(key)+"%", id, key, most)
+}
+
+func (d *Directory) entries(ctx context.Context, which string, args ...any) ([]Entry, error) {
+	rows, err := d.db.QueryContext(ctx, selectEntry+which, args...)
 	if err != nil {
 		return nil, fmt.Errorf("directory: list people: %w", err)
 	}

@@ -34,15 +34,21 @@ func (a *App) mayImpersonate(ctx context.Context, operator, person session.UserI
 	return nil
 }
 
+// peopleShown is how many people the page shows at most.
+const peopleShown = 50
+
 // showPeople is for administrators.
 func (a *App) showPeople(w http.ResponseWriter, r *http.Request) {
-	everybody, err := a.people.Everybody(r.Context())
+	page := ui.People{Frame: a.frame(w, r), Sought: r.URL.Query().Get("q")}
+	found, err := a.people.Search(r.Context(), page.Sought, peopleShown+1)
 	if err != nil {
 		a.sessions.Error(w, r, unavailable(err))
 		return
 	}
-	page := ui.People{Frame: a.frame(w, r)}
-	for _, e := range everybody {
+	if page.More = len(found) > peopleShown; page.More {
+		found = found[:peopleShown]
+	}
+	for _, e := range found {
 		page.People = append(page.People, ui.Person{
 			ID: string(e.ID), Username: e.Username, Email: e.Email, Operator: e.Role == directory.Admin, Disabled: e.Disabled,
 		})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -130,5 +131,41 @@ func TestWhoMayNotActAsSomebody(t *testing.T) {
 	told, err := s.people.Notices(t.Context(), robin.ID)
 	if err != nil || len(told) != 1 || told[0].Kind != notice.Impersonated || told[0].Detail != "admin" {
 		t.Errorf("robin is told %+v, %v", told, err)
+	}
+}
+
+// Among any number of people an operator finds the one by a search that needs no script,
+// and is shown so many at most.
+func TestAnOperatorFindsPeople(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	for i := range 60 {
+		name := fmt.Sprintf("crowd-%02d", i)
+		link := directory.Link{Subject: directory.Subject{Issuer: "https://id.example.org", Subject: name}, LinkedAt: s.manager.Now()}
+		if _, err := s.people.Add(t.Context(), directory.Newcomer{Username: name, Email: name + "@example.net", Link: link}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := s.browser(t)
+	b.signIn("admin")
+	shown := func(path string) int { b.t.Helper(); return strings.Count(b.open(path).body, `aria-label="Act as `) }
+	if n := shown(peoplePath); n != peopleShown-1 { // nobody acts as an operator
+		t.Errorf("%d of everybody", n)
+	}
+	b.sees("The first 50, by name.")
+	if n := shown(peoplePath + "?q=EXAMPLE.net"); n != peopleShown {
+		t.Errorf("%d of the crowd", n)
+	}
+	b.sees("These 50 and more", `value="EXAMPLE.net"`)
+	if n := shown(peoplePath + "?q=crowd-59"); n != 1 {
+		t.Errorf("%d of one", n)
+	}
+	b.sees("1 found.", "crowd-59@example.net")
+	if n := shown(peoplePath + "?q=%3Cb%3E%25"); n != 0 {
+		t.Errorf("%d of nobody", n)
+	}
+	b.sees("Nobody has “&lt;b&gt;%” in their name or address.", `href="/people"`)
+	if strings.Contains(s.log.String(), "crowd-59") {
+		t.Error("the log holds what was searched for")
 	}
 }

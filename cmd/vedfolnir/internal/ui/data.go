@@ -160,10 +160,12 @@ type Recover struct {
 	Mistake  string // why the last attempt failed
 }
 
-// People is the page on which an operator finds everybody.
+// People is the page on which an operator finds somebody.
 type People struct {
 	Frame
+	Sought string // as it was typed; empty: anybody
 	People []Person
+	More   bool // there are more than these
 }
 
 // Person is one of them.
