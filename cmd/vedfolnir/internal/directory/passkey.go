@@ -137,6 +137,9 @@ func (d *Directory) AddPasskey(ctx context.Context, id session.UserID, p Passkey
 		return err
 	}
 	err = d.inTransaction(ctx, func(tx *transaction) error {
+		if err := tx.alone(ctx, fmt.Sprintf("passkeys of %d", key)); err != nil { // or two would count without each other
+			return err
+		}
 		if err := tx.spend(ctx, p.CreatedAt, answered); err != nil {
 			return err
 		}

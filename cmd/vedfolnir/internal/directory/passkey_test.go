@@ -185,6 +185,64 @@ func TestAPasskeyAnswersOnceAndForWhoMaySignIn(t *testing.T) {
 	})
 }
 
+// Adds at once, on two nodes, get no further than one after the other. They all wait for
+// the table, so that they come to it in the same moment.
+func TestNobodyHasMorePasskeysThanTheLimit(t *testing.T) {
+	t.Parallel()
+	url := testservers.PostgreSQL(t)
+	connect := func() *sql.DB {
+		db, err := sql.Open("pgx", url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		return db
+	}
+	var nodes []*directory.Directory
+	for range 2 {
+		nodes = append(nodes, open(t, connect(), directory.Config{Dialect: directory.PostgreSQL}))
+	}
+	kim := add(t, nodes[0], "kim")
+	const at = 8
+	for i := range 20 - at/2 {
+		if err := nodes[0].AddPasskey(t.Context(), kim, passkey(fmt.Sprint(i), "Key"), once(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gate, err := connect().BeginTx(t.Context(), nil)
+	if err == nil {
+		_, err = gate.ExecContext(t.Context(), `LOCK TABLE directory_passkeys IN SHARE MODE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := make(chan error, at)
+	for i := range at {
+		name := fmt.Sprint("at once ", i)
+		go func() { errs <- nodes[i%2].AddPasskey(t.Context(), kim, passkey(name, "Key"), once(name)) }()
+	}
+	for waiting := 0; waiting < at; {
+		if err := gate.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := gate.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	added := 0
+	for range at {
+		if err := <-errs; err == nil {
+			added++
+		} else if !errors.As(err, new(directory.RuleError)) {
+			t.Error(err)
+		}
+	}
+	if list, err := nodes[0].Passkeys(t.Context(), kim); err != nil || len(list) != 20 || added != at/2 {
+		t.Errorf("%d passkeys, %d added at once, %v", len(list), added, err)
+	}
+}
+
 func TestTheLastWayInStays(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *directory.Directory, exec func(string), _ func() []string) {
 		ctx := t.Context()
