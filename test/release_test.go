@@ -217,7 +217,7 @@ func contained(t *testing.T, binary string) {
 	}
 }
 
-var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var address = regexp.MustCompile(`http://localhost:\d+`)
 
 // serving starts it and waits until it is ready. stop ends it as systemd does, and
 // returns what it said meanwhile.

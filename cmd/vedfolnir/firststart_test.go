@@ -25,6 +25,7 @@ func TestFirstStart(t *testing.T) {
 	}
 	jar, _ := cookiejar.New(nil)
 	c := &http.Client{Jar: jar}
+	link[1] = strings.Replace(link[1], "localhost", "127.0.0.1", 1) // as the next start is asked
 	page := get(t, c, link[1])
 	form := url.Values{"csrf_token": {tokenForm.FindStringSubmatch(page)[1]}, "username": {"kim"}, "email": {"kim@example.org"}, "password": {"correct horse battery staple"}, "code": {link[2]}}
 	w, err := c.PostForm(link[1], form)

@@ -91,7 +91,7 @@ func (o *output) await(t *testing.T, want string) {
 	}
 }
 
-var addressForm = regexp.MustCompile(`https?://[0-9.:]+`)
+var addressForm = regexp.MustCompile(`https?://(localhost|[0-9.]+):[0-9]+`)
 
 // launch starts the program on a free port and waits until it says where.
 func launch(t *testing.T, folder string, environ []string, args ...string) *process {
@@ -116,7 +116,7 @@ func launch(t *testing.T, folder string, environ []string, args ...string) *proc
 			_ = p.cmd.Wait()
 			t.Fatalf("the program ended: %s%s", p.stdout, p.stderr)
 		}
-		p.url = addressForm.FindString(line)
+		p.url = strings.Replace(addressForm.FindString(line), "localhost", "127.0.0.1", 1)
 	}
 	go func() {
 		_, _ = io.Copy(p.stdout, lines)

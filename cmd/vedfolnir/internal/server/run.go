@@ -66,7 +66,7 @@ func Run(ctx context.Context, s config.Settings, around Surroundings) error {
 		housework.Go(func() { app.courier.Run(background) })
 	}
 	housework.Go(func() { app.forget(background) })
-	app.welcome(out, address(s, listener))
+	app.welcome(out, address(s, listener.Addr()))
 	operators := app.serveAdmin(s, admin)
 	err = app.serve(ctx, s, listener)
 	err = errors.Join(err, operators.Close())

@@ -13,14 +13,15 @@ import (
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 )
 
-// address is where a browser on this machine finds the server.
-func address(s config.Settings, l net.Listener) string {
+// address is where a browser on this machine finds the server: by the name localhost
+// where people use it without TLS, for browsers have no passkeys at an address.
+func address(s config.Settings, at net.Addr) string {
 	scheme := "http"
 	if s.TLS != nil {
 		scheme = "https"
 	}
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	if ip := net.ParseIP(host); ip.IsUnspecified() {
+	host, port, _ := net.SplitHostPort(at.String())
+	if ip := net.ParseIP(host); ip.IsUnspecified() || s.Plain && (host == "127.0.0.1" || host == "::1") {
 		host = "localhost"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port) + "/"

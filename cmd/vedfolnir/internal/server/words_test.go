@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -40,6 +41,27 @@ func TestLesson29_TheSetUpIsExplainedAtTheStart(t *testing.T) {
 			if !strings.Contains(j.String(), want) {
 				t.Errorf("%s: nothing about %q in:\n%s", c.what, want, j)
 			}
+		}
+	}
+}
+
+// Where the printed address leads, everything works, passkeys too.
+func TestThePrintedAddressIsOneWherePasskeysWork(t *testing.T) {
+	plain, proxied, tls := config.Settings{Plain: true}, config.Settings{}, config.Settings{TLS: &tls.Config{}}
+	for _, c := range []struct {
+		settings config.Settings
+		at       net.TCPAddr
+		want     string
+	}{
+		{plain, net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, "http://localhost:80/"},
+		{plain, net.TCPAddr{IP: net.IPv6loopback, Port: 81}, "http://localhost:81/"},
+		{plain, net.TCPAddr{IP: net.IPv6zero, Port: 82}, "http://localhost:82/"},
+		{plain, net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 83}, "http://127.0.0.2:83/"}, // which localhost is not
+		{proxied, net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 84}, "http://127.0.0.1:84/"},
+		{tls, net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 85}, "https://127.0.0.1:85/"},
+	} {
+		if got := address(c.settings, &c.at); got != c.want {
+			t.Errorf("at %v: %s, want %s", &c.at, got, c.want)
 		}
 	}
 }
