@@ -139,6 +139,33 @@ func TestAnOpenTransactionHoldsUpNothing(t *testing.T) {
 	}
 }
 
+// The feed is read by its index, and the question is never compiled, however long the
+// feed is and whatever the server believes of its tables.
+func TestALongFeedIsReadByItsIndex(t *testing.T) {
+	address := testservers.PostgreSQL(t)
+	s := openHere(t, address, Config{})
+	if err := begin(t, address, `INSERT INTO session_feed (user_id, rev, version, ended, directory)
+		SELECT 'alex', n, 0, false, true FROM generate_series(1, $1) n`, 2*feedLength).Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end, _ := s.cursors.find(changes(t, s, 0).Next)
+	for _, statistics := range []string{"", "ANALYZE session_feed, session_meta"} {
+		if _, err := s.pool.Exec(t.Context(), statistics); err != nil {
+			t.Fatal(err)
+		}
+		var plan string
+		s.turn.Lock()
+		err := s.feed.conn.QueryRow(t.Context(), `EXPLAIN (ANALYZE, FORMAT JSON) `+readFeed, s.node, end.xmax, end.xip).Scan(&plan)
+		s.turn.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, `"session_feed_xid"`) || strings.Contains(plan, `"JIT"`) || strings.Contains(plan, `"Seq Scan"`) {
+			t.Errorf("after %q:\n%s", statistics, plan)
+		}
+	}
+}
+
 // A feed that is not trimmed grows silently: whoever runs the node has to be told.
 func TestAFeedThatCannotBeTrimmedIsTold(t *testing.T) {
 	address := testservers.PostgreSQL(t)

@@ -127,7 +127,7 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 	}
 	// The feed is read now and then in any case: it asks, and the others wait for what
 	// that tells.
-	s.feed.connect = func(ctx context.Context) (*pgx.Conn, error) { return connect(ctx, "") }
+	s.feed.connect = func(ctx context.Context) (*pgx.Conn, error) { return connect(ctx, shortStatements) }
 	s.writer = startWriter(func(ctx context.Context) (*pgx.Conn, error) {
 		if err := g.enter(); err != nil {
 			return nil, err
@@ -176,12 +176,14 @@ func setUp(ctx context.Context, c *pgx.Conn, more string) error {
 	return err
 }
 
-// writerSettings bound how long rows are waited for, and held. Every statement of
-// the writer goes by an index, whatever the statistics of a young table say, and is
-// too short to be compiled.
+// shortStatements are those of the writer and of the feed: each goes by an index,
+// whatever the statistics of a young table say, and is too short to be compiled.
+const shortStatements = `SET enable_seqscan = off; SET enable_mergejoin = off; SET jit = off`
+
+// writerSettings bound how long rows are waited for, and held.
 func writerSettings(patience time.Duration) string {
-	return fmt.Sprintf(`SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;
-		SET enable_seqscan = off; SET enable_mergejoin = off; SET jit = off`, patience.Milliseconds(), patience.Milliseconds())
+	return fmt.Sprintf(`SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d; %s`,
+		patience.Milliseconds(), patience.Milliseconds(), shortStatements)
 }
 
 // DB is for an application's own tables in the same database, with migrations of
