@@ -6,6 +6,7 @@ package config
 import (
 	"cmp"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
-	"github.com/vedfolnir/session/internal/clocks"
+	sessions "github.com/vedfolnir/session/config"
 )
 
 // DefaultDatabase is used when neither a database nor a demo was asked for.
@@ -168,21 +169,35 @@ func Load(given map[string]string, environ []string) (Settings, error) {
 	out.Session, unused, err = session.ConfigFromEnv(c.environ(environ))
 	out.Session.Security.Keys = out.Keys
 	out.Warnings = append(out.Warnings, unused...)
-	presets(out.Values, out.Session)
+	inForce(out.Values, out.Session)
 	m.join(err)
 	return out, m.err()
 }
 
-// presets shows the time-outs that a preset sets, where nobody chose them.
-func presets(values []Value, c session.Config) {
-	t := clocks.Clocks(c.Timeout)
-	clocks.Preset(c.Security.Preset, c.Security.LooserThanPreset, &t, func(string, string) {}) // reported already
-	set := map[string]time.Duration{
-		"timeout.session_lifetime": t.SessionLifetime, "timeout.absolute_timeout": t.AbsoluteTimeout, "timeout.idle_timeout": t.IdleTimeout,
+// inForce shows what counts where nobody chose: the time-outs that a preset sets, and
+// the defaults that give way to shorter ones. c holds what was given, and its mistakes
+// are reported already.
+func inForce(values []Value, c session.Config) {
+	complete, _ := sessions.Config{Timeout: c.Timeout, Cleanup: c.Cleanup, Sync: c.Sync, Security: c.Security, Features: c.Features, Kinds: c.Kinds}.Complete()
+	var count map[string]map[string]any // of the settings of sessions; times in seconds
+	if text, err := json.Marshal(complete); err != nil || json.Unmarshal(text, &count) != nil {
+		return
 	}
 	for i, v := range values {
-		if d := set[v.Key]; d != 0 && v.Source == "default" {
-			values[i].Text, values[i].Source = strconv.FormatFloat(d.Seconds(), 'f', -1, 64), "preset "+c.Security.Preset
+		group, name, _ := strings.Cut(v.Key, ".")
+		n, isNumber := count[group][name].(float64)
+		text := strconv.FormatFloat(n, 'f', -1, 64)
+		if !isNumber || v.Source != "default" || text == v.Text {
+			continue
+		}
+		values[i].Text, values[i].Source = text, "limited by timeout.idle_timeout"
+		switch {
+		case group == "kinds" && strings.HasSuffix(name, "lifetime"):
+			values[i].Source = "limited by timeout.absolute_timeout"
+		case name == "warning_threshold":
+			values[i].Source = "limited by the shortest time-out"
+		case slices.Contains([]string{"session_lifetime", "absolute_timeout", "idle_timeout"}, name):
+			values[i].Source = "preset " + c.Security.Preset
 		}
 	}
 }
