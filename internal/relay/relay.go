@@ -20,6 +20,9 @@ import (
 // Patience is how long a server may take to answer.
 const Patience = 5 * time.Second
 
+// parting is how long Close waits for what is still to be told.
+const parting = time.Second
+
 // Between two attempts to reach the server is a pause that doubles, within these
 // bounds.
 const shortest, longest = 100 * time.Millisecond, 5 * time.Second
@@ -87,7 +90,8 @@ func (r *Relay) lost(err error) {
 // not called any more.
 func (r *Relay) Join(wake func()) (tell, leave func()) { return r.local.Join(wake) }
 
-// Close disconnects. It may be called twice.
+// Close tells what is pending, if the server is there, and disconnects. It may be called
+// twice.
 func (r *Relay) Close() error {
 	r.stop()
 	r.done.Wait()
@@ -105,24 +109,37 @@ func ring(bell chan struct{}) {
 }
 
 // tell sends what is pending. What cannot be sent is tried again: at once, for the
-// connection may only have rested too long, and then after pauses.
+// connection may only have rested too long, and then after pauses. At the end it tries
+// once more: a program that ends right after its change has not sent anything yet.
 func (r *Relay) tell(ctx context.Context) {
 	defer r.server.HangUp()
 	_ = r.tellOnce(ctx, proof+r.name) // prove says what becomes of it
 	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case <-r.pending:
+				_ = r.tellWithin(context.WithoutCancel(ctx), parting, r.name) // others look by themselves
+			default:
+			}
 			return
 		case <-r.pending:
 		}
-		for pause := time.Duration(0); r.tellOnce(ctx, r.name) != nil && rest(ctx, pause); {
-			pause = min(max(2*pause, shortest), longest)
+		for pause := time.Duration(0); r.tellOnce(ctx, r.name) != nil; pause = min(max(2*pause, shortest), longest) {
+			if !rest(ctx, pause) {
+				r.pend()
+				break
+			}
 		}
 	}
 }
 
 func (r *Relay) tellOnce(ctx context.Context, message string) error {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	return r.tellWithin(ctx, Patience, message)
+}
+
+func (r *Relay) tellWithin(ctx context.Context, patience time.Duration, message string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return r.server.Tell(ctx, message)
 }

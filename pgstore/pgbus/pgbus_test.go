@@ -50,6 +50,31 @@ func TestBus(t *testing.T) {
 	})
 }
 
+// A command opens a bus, tells, and ends at once: the nodes hear of it.
+func TestWhoEndsAtOnceIsHeard(t *testing.T) {
+	address := testservers.PostgreSQL(t)
+	heard := make(chan struct{}, 1)
+	_, leave := open(t, address).Join(func() {
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
+	})
+	defer leave()
+	command := open(t, address)
+	tell, gone := command.Join(func() {})
+	tell()
+	gone()
+	if err := command.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody was woken")
+	}
+}
+
 // The connections of two nodes lead through a network that fails.
 func TestFaults(t *testing.T) {
 	bustest.RunFaults(t, func(t *testing.T) bustest.Faults {
