@@ -150,13 +150,14 @@ func (c *change) attempt(w *work) (err error) {
 
 // The rows of the users come first, in their order, then those of the sessions, in
 // theirs: so nodes wait for each other, and never in a circle. A sweep waits for
-// nobody.
+// nobody. What names the sessions is a condition on the row alone, for only that is
+// held against a row that was changed while it was waited for: by way of a subquery
+// such a row is left out, under some plans.
 const (
 	makeUsers    = `INSERT INTO session_users (id) SELECT unnest($1::bytea[]) ON CONFLICT DO NOTHING`
 	lockUsers    = `SELECT id, sign_in_epoch, rev FROM session_users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`
-	lockSessions = `SELECT ` + columns + `, 0::bigint, 0::bigint FROM sessions s WHERE s.ended_at IS NULL AND s.id IN (
-		SELECT id FROM sessions WHERE user_id = ANY($1) AND ended_at IS NULL UNION ALL SELECT unnest($2::bytea[]))
-		ORDER BY s.id FOR NO KEY UPDATE`
+	lockSessions = `SELECT ` + columns + `, 0::bigint, 0::bigint FROM sessions s
+		WHERE s.ended_at IS NULL AND (s.user_id = ANY($1) OR s.id = ANY($2)) ORDER BY s.id FOR NO KEY UPDATE`
 	skipLocked   = ` SKIP LOCKED`
 	takenHandles = `SELECT id FROM sessions WHERE id = ANY($1)`
 	getEpoch     = `SELECT epoch FROM session_meta`
