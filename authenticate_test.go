@@ -270,6 +270,49 @@ func TestAnotherNodeHearsWithinTheLeaseAndAtOnceWithABus(t *testing.T) {
 	}
 }
 
+// Who is told by a node that sessions are over is not served them by that node, though
+// another one had ended them, and it has not heard so yet.
+func TestWhatANodeSaysIsOverItServesNoMore(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *session.Manager, session.ID){
+		"the others": func(t *testing.T, m *session.Manager, _ session.ID) {
+			if n, err := m.RevokeOthers(t.Context(), "1", session.ID{}, session.RevokedByUser, "1"); err != nil || n != 0 {
+				t.Errorf("%d ended, %v", n, err)
+			}
+		},
+		"all of a user": func(t *testing.T, m *session.Manager, _ session.ID) {
+			if n, err := m.RevokeUser(t.Context(), "1", session.RevokedByAdmin, "9"); err != nil || n != 0 {
+				t.Errorf("%d ended, %v", n, err)
+			}
+		},
+		"one": func(t *testing.T, m *session.Manager, id session.ID) {
+			wantEnded(t, m.Revoke(t.Context(), id, session.RevokedByUser, "1"), session.SignedOut)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				here, there := open(t, store, people, session.Config{}), open(t, store, people, session.Config{})
+				c, token := signIn(t, there, "1")
+				synctest.Wait()
+				for range 2 { // the second one is remembered
+					if _, err := here.Authenticate(t.Context(), token, firefox); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := there.Revoke(t.Context(), c.Session.ID, session.SignedOut, "1"); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := here.Authenticate(t.Context(), token, firefox); err != nil {
+					t.Fatalf("it has heard already, and there is nothing to show: %v", err)
+				}
+				end(t, here, c.Session.ID)
+				_, err := here.Authenticate(t.Context(), token, firefox)
+				wantEnded(t, err, session.SignedOut)
+			})
+		})
+	}
+}
+
 func TestRotation(t *testing.T) {
 	setUp := func(t *testing.T) (*session.Manager, *clock, session.Token) {
 		now := newClock()

@@ -242,6 +242,9 @@ func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
 		return nil, storeError("end sessions", err)
 	}
 	m.stored(ended...)
+	if e.ID.IsZero() { // others may have ended on another node, which this one has not heard of
+		m.memory.ForgetUser(string(e.User))
+	}
 	m.auditEnds(ctx, ended)
 	return ended, nil
 }

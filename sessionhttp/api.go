@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -361,11 +360,11 @@ func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) err
 	if err != nil {
 		return errNoSuchSession
 	}
-	mine, err := h.m.List(r.Context(), c.Session.UserID)
+	mine, err := h.m.Validate(r.Context(), id, c.Session.UserID)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(mine, func(s session.Detail) bool { return s.ID == id }) {
+	if !mine {
 		return errNoSuchSession
 	}
 	err = h.m.Revoke(r.Context(), id, session.RevokedByUser, c.Session.Actor())

@@ -71,7 +71,7 @@ func TestLesson37_EveryCallToTheStoreThatFailsIs503(t *testing.T) {
 		{"Touch", "POST", "/api/session/refresh", nil},
 		{"Touch", "POST", "/api/session/heartbeat", map[string]bool{"active": true}},
 		{"End", "POST", "/api/sessions/revoke_others", nil},
-		{"List", "DELETE", "/api/sessions/" + strings.Repeat("0", 32), nil},
+		{"Get", "DELETE", "/api/sessions/" + strings.Repeat("0", 32), nil},
 		{"SignInEpoch", "POST", "/login", map[string]string{"username": "alex", "password": sessiontest.Password}},
 		{"Create", "POST", "/login", map[string]string{"username": "alex", "password": sessiontest.Password}},
 		{"Get", "POST", "/login", map[string]string{"username": "alex", "password": sessiontest.Password}},
