@@ -167,7 +167,8 @@ func (d *Directory) SeeNotices(ctx context.Context, id session.UserID, upTo int6
 // once, and returns how many it removed.
 func (d *Directory) ForgetNotices(ctx context.Context, before time.Time, most int) (int, error) {
 	result, err := d.db.ExecContext(ctx, `
-		DELETE FROM directory_notices WHERE id IN (SELECT id FROM directory_notices WHERE last_at < ? LIMIT ?)`, before.UnixMicro(), most)
+		DELETE FROM directory_notices WHERE last_at < ?1
+			AND id IN (SELECT id FROM directory_notices WHERE last_at < ?1 LIMIT ?2)`, before.UnixMicro(), most)
 	if err != nil {
 		return 0, fmt.Errorf("directory: forget notices: %w", err)
 	}
