@@ -202,17 +202,16 @@ func (m *Manager) taken(ctx context.Context, action string, id ID, r Record, err
 // that it had ended before.
 func (m *Manager) Revoke(ctx context.Context, id ID, reason Reason, by string) error {
 	r, err := m.read(ctx, id)
-	if err == nil && r.EndedAt.IsZero() {
-		ended, failed := m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by})
-		if failed != nil || len(ended) > 0 {
-			return failed
-		}
-		r, err = m.read(ctx, id)
-	}
 	if err != nil {
 		return err
 	}
-	return m.refuse(ctx, r.Session, m.Now())
+	if r.EndedAt.IsZero() {
+		if ended, err := m.end(ctx, Ending{User: r.UserID, ID: id, Reason: reason, By: by}); err != nil || len(ended) > 0 {
+			return err
+		}
+	}
+	_, err = m.readAlive(ctx, id, m.Now())
+	return err
 }
 
 // RevokeOthers ends all sessions of the user but the one to keep, and returns how
@@ -236,15 +235,14 @@ func (m *Manager) end(ctx context.Context, e Ending) ([]Record, error) {
 		e.From = here.Session.ID
 	}
 	ended, err := m.store.End(ctx, e)
+	if err != nil || e.ID.IsZero() { // it may have happened all the same, or before, on another node
+		m.memory.ForgetUser(string(e.User))
+	}
 	if err != nil {
-		m.memory.ForgetUser(string(e.User)) // it may have happened all the same
 		m.feed.Ring()
 		return nil, storeError("end sessions", err)
 	}
 	m.stored(ended...)
-	if e.ID.IsZero() { // others may have ended on another node, which this one has not heard of
-		m.memory.ForgetUser(string(e.User))
-	}
 	m.auditEnds(ctx, ended)
 	return ended, nil
 }
