@@ -142,7 +142,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/passkeys/passkeytest":       {},
 	"cmd/vedfolnir/internal/openid/openidtest":          {},
 	"cmd/vedfolnir/internal/openid/openidtest/provider": {"cmd/vedfolnir/internal/openid/openidtest"},
-	"cmd/vedfolnir/internal/config":                     {".", "internal/clocks", "internal/nearest", "cmd/vedfolnir/internal/notice", "cmd/vedfolnir/internal/openid"},
+	"cmd/vedfolnir/internal/config":                     {".", "config", "internal/clocks", "internal/nearest", "cmd/vedfolnir/internal/notice", "cmd/vedfolnir/internal/openid"},
 	"cmd/vedfolnir/internal/transfer":                   {},
 	"cmd/vedfolnir/internal/ui":                         {".", "sessionhttp", "cmd/vedfolnir/internal/directory", "cmd/vedfolnir/internal/notice"},
 	"cmd/vedfolnir/internal/monitor":                    {".", "audit", "sessionhttp"},
