@@ -466,8 +466,54 @@ func TestTheSampleOfNginxRepeatsOnlyWhatMayBeDoneTwice(t *testing.T) {
 	} {
 		asked.Store(0)
 		status, _, err := v.do(t.Context(), "POST", path, "{}")
-		if err != nil || status != 502 || asked.Load() != want {
+		if err != nil || status != 503 || asked.Load() != want {
 			t.Errorf("%s: %d nodes were asked, want %d; %d %v", path, asked.Load(), want, status, err)
+		}
+	}
+}
+
+// When no node answers nginx says what a node would: an outage, and nobody is signed out.
+func TestTheSampleOfNginxTellsAnOutage(t *testing.T) {
+	t.Parallel()
+	c := &cluster{t: t, folder: t.TempDir(), addrs: []string{freeAddress(t)}} // where nobody is
+	c.roots = certificate(t, c.folder)
+	address := nginxSample(t, c)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.roots}}}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, ask := range []struct{ method, path, kind string }{
+		{"GET", "/api/session_state", "application/json"},
+		{"GET", "/api/session/events", "application/json"},
+		{"POST", "/api/switch_platform/1?a=b", "application/json"},
+		{"GET", "/", "text/html; charset=utf-8"},
+		{"POST", "/login", "text/html; charset=utf-8"},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), ask.method, address+ask.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(w.Body)
+		w.Body.Close()
+		h := w.Header
+		if err != nil || w.StatusCode != 503 || h.Get("Retry-After") != "5" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != ask.kind || h["Set-Cookie"] != nil {
+			t.Errorf("%s %s: %d %v %s", ask.method, ask.path, w.StatusCode, h, body)
+		}
+		if ask.kind != "application/json" {
+			if !strings.Contains(string(body), "You are still signed in") {
+				t.Errorf("%s", body)
+			}
+			continue
+		}
+		var problem struct {
+			Success   *bool  `json:"success"`
+			Code      string `json:"error_code"`
+			Timestamp time.Time
+		}
+		if err := json.Unmarshal(body, &problem); err != nil || problem.Success == nil || *problem.Success || problem.Code != "UNAVAILABLE" || time.Since(problem.Timestamp).Abs() > time.Minute {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }

@@ -42,7 +42,7 @@ export async function fetchAs(
   const sent = () => (safe ? send() : withToken(tab, send));
   const response = await sent();
   // The session's end, or trouble with it: the server is asked, which tells every tab.
-  if (/401|503/.test(`${response.status}`)) void tab.core_.ask_(tab);
+  if (/401|50[234]/.test(`${response.status}`)) void tab.core_.ask_(tab);
   // A stream's body is gone by now.
   const repeatable = scope.document && !(init.body instanceof ReadableStream);
   if (response.status !== 403 || !repeatable) return response;

@@ -119,12 +119,12 @@ describe('what a tab shows is what it acts as', () => {
     expect(await postsAs(other)).toBe('2');
   });
 
-  test('a 503 of the application is handed over, and the session asked after', async () => {
+  test.each([502, 503, 504])('a %d of the application is handed over, and the session asked after', async (status) => {
     const { server, tabs } = await signedIn(2);
-    server.overrides.set('/posts', () => ({ status: 503, body: { error: 'later' } }));
+    server.overrides.set('/posts', () => ({ status, body: { error: 'later' } }));
     const before = server.count('/api/session_state');
     const [response] = await Promise.all([tabs[0]!.sync.fetch('/posts'), advance(100)]);
-    expect(response.status).toBe(503);
+    expect(response.status).toBe(status);
     expect(await response.json()).toEqual({ error: 'later' });
     expect(server.count('/api/session_state') - before).toBe(1);
     for (const tab of tabs) expect(tab.of('sessionExpired')).toEqual([]);
