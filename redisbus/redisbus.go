@@ -22,6 +22,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/internal/relay"
+	"github.com/vedfolnir/session/internal/wake"
 )
 
 // Config of a [Bus]. The zero value is right for a server.
@@ -128,13 +129,8 @@ func (s *server) Listen(ctx context.Context, heard func(message string)) (relay.
 		return nil, err
 	}
 	l := &line{client: c, lost: make(chan error, 1)}
-	listening := make(chan struct{}, 1)
-	confirmed := rueidis.WithOnSubscriptionHook(context.Background(), func(rueidis.PubSubSubscription) {
-		select {
-		case listening <- struct{}{}:
-		default:
-		}
-	})
+	listening := wake.NewBell()
+	confirmed := rueidis.WithOnSubscriptionHook(context.Background(), func(rueidis.PubSubSubscription) { listening.Ring() })
 	l.ended.Go(func() {
 		l.lost <- c.Receive(confirmed, c.B().Subscribe().Channel(s.channel).Build(), func(m rueidis.PubSubMessage) { heard(m.Message) })
 	})

@@ -9,6 +9,8 @@ package gather
 import (
 	"runtime"
 	"sync"
+
+	"github.com/vedfolnir/session/internal/wake"
 )
 
 // Queue holds what waits.
@@ -19,14 +21,14 @@ type Queue[T any] struct {
 	mu      sync.Mutex
 	waiting []T
 	closed  bool
-	woken   chan struct{}
+	bell    wake.Bell
 	stopped chan struct{}
 }
 
 // Start begins to work: pick takes the next batch out of what waits, which is never
 // empty, and must take the first; do works on it. Neither is called twice at once.
 func Start[T any](pick func(waiting []T) (batch, rest []T), do func(batch []T)) *Queue[T] {
-	q := &Queue[T]{pick: pick, do: do, woken: make(chan struct{}, 1), stopped: make(chan struct{})}
+	q := &Queue[T]{pick: pick, do: do, bell: wake.NewBell(), stopped: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -39,7 +41,7 @@ func (q *Queue[T]) Add(request T) bool {
 		return false
 	}
 	q.waiting = append(q.waiting, request)
-	q.wake()
+	q.bell.Ring()
 	return true
 }
 
@@ -47,21 +49,14 @@ func (q *Queue[T]) Add(request T) bool {
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
-	q.wake()
+	q.bell.Ring()
 	q.mu.Unlock()
 	<-q.stopped
 }
 
-func (q *Queue[T]) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
-}
-
 func (q *Queue[T]) run() {
 	defer close(q.stopped)
-	for range q.woken {
+	for range q.bell {
 		for {
 			batch, closed := q.take()
 			if len(batch) == 0 && closed {

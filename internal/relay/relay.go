@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vedfolnir/session/internal/wake"
 	"github.com/vedfolnir/session/membus"
 )
 
@@ -53,8 +54,8 @@ type Relay struct {
 
 	local   membus.Bus // of the members within this process, and the other processes as one more
 	wakeAll func()
-	pending chan struct{}
-	echo    chan struct{} // what was told is heard here, too
+	pending wake.Bell
+	echo    wake.Bell // what was told is heard here, too
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -65,9 +66,9 @@ type Relay struct {
 func Start(ctx context.Context, server Server, log *slog.Logger) *Relay {
 	r := &Relay{
 		server: server, log: cmp.Or(log, slog.Default()), name: rand.Text(),
-		pending: make(chan struct{}, 1), echo: make(chan struct{}, 1),
+		pending: wake.NewBell(), echo: wake.NewBell(),
 	}
-	r.wakeAll, _ = r.local.Join(r.pend)
+	r.wakeAll, _ = r.local.Join(r.pending.Ring) // once for all that is pending
 	line, err := r.listen(ctx)
 	if err != nil {
 		r.lost(err)
@@ -98,16 +99,6 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// pend has the other processes told, once for all that is pending.
-func (r *Relay) pend() { ring(r.pending) }
-
-func ring(bell chan struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
-}
-
 // tell sends what is pending. What cannot be sent is tried again: at once, for the
 // connection may only have rested too long, and then after pauses. At the end it tries
 // once more: a program that ends right after its change has not sent anything yet.
@@ -127,7 +118,7 @@ func (r *Relay) tell(ctx context.Context) {
 		}
 		for pause := time.Duration(0); r.tellOnce(ctx, r.name) != nil; pause = min(max(2*pause, shortest), longest) {
 			if !rest(ctx, pause) {
-				r.pend()
+				r.pending.Ring()
 				break
 			}
 		}
@@ -184,7 +175,7 @@ func (r *Relay) heard(message string) {
 	switch {
 	case message == r.name:
 	case message == proof+r.name:
-		ring(r.echo)
+		r.echo.Ring()
 	case !strings.HasPrefix(message, proof):
 		r.wakeAll()
 	}
@@ -208,10 +199,10 @@ func Echo(ctx context.Context, server Server) error {
 	defer server.HangUp()
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	own, echo := proof+rand.Text(), make(chan struct{}, 1)
+	own, echo := proof+rand.Text(), wake.NewBell()
 	line, err := server.Listen(ctx, func(message string) {
 		if message == own {
-			ring(echo)
+			echo.Ring()
 		}
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
+	"github.com/vedfolnir/session/internal/wake"
 )
 
 const (
@@ -54,23 +55,19 @@ type Courier struct {
 	Count  func(Outcome)
 	Logger *slog.Logger
 
-	woken chan struct{}
+	bell wake.Bell
 }
 
 // New completes a courier, which Run sends on its way.
 func New(c Courier) *Courier {
-	c.woken = make(chan struct{}, 1)
+	c.bell = wake.NewBell()
 	return &c
 }
 
 // Wake has it look into the outbox now. A nil courier has nothing to do.
 func (c *Courier) Wake() {
-	if c == nil {
-		return
-	}
-	select {
-	case c.woken <- struct{}{}:
-	default:
+	if c != nil {
+		c.bell.Ring()
 	}
 }
 
@@ -82,7 +79,7 @@ func (c *Courier) Run(ctx context.Context) {
 		for c.round(ctx) {
 		}
 		select {
-		case <-c.woken:
+		case <-c.bell:
 		case <-tick.C:
 		case <-ctx.Done():
 			return
