@@ -41,12 +41,8 @@ func (t *tx) writeLines() error {
 }
 
 func auditArgs(l audit.Line) []any {
-	var id any
-	if !l.Session.IsZero() {
-		id = l.Session[:]
-	}
 	return []any{
-		micros(l.Time), l.Action, audit.Clean(string(l.User)), id, audit.Clean(string(l.Platform)), audit.Clean(string(l.Reason)), audit.Clean(l.By),
+		micros(l.Time), l.Action, audit.Clean(string(l.User)), optionalID(l.Session), audit.Clean(string(l.Platform)), audit.Clean(string(l.Reason)), audit.Clean(l.By),
 		audit.Clean(l.Client.IPAddress), audit.Clean(l.Client.UserAgent), audit.Clean(l.RequestID), l.Salt[:],
 	}
 }
@@ -129,10 +125,6 @@ const (
 
 // SearchAudit implements [audit.Store].
 func (s *Store) SearchAudit(ctx context.Context, f audit.Filter) iter.Seq2[audit.Line, error] {
-	var id any
-	if !f.Session.IsZero() {
-		id = f.Session[:]
-	}
 	return func(yield func(audit.Line, error) bool) {
 		ends, err := read(ctx, s, func(ctx context.Context, c *conn) (row, error) { return c.one(ctx, auditEnds) })
 		if err != nil {
@@ -140,7 +132,7 @@ func (s *Store) SearchAudit(ctx context.Context, f audit.Filter) iter.Seq2[audit
 			return
 		}
 		for from, end := ends.number(0), ends.number(1); from <= end && end > 0; from += searchedAtOnce {
-			lines, err := s.auditLines(ctx, searchAudit, from, min(end, from+searchedAtOnce-1), string(f.User), id, f.Action,
+			lines, err := s.auditLines(ctx, searchAudit, from, min(end, from+searchedAtOnce-1), string(f.User), optionalID(f.Session), f.Action,
 				string(f.Reason), f.RequestID, optional(f.From), optional(f.Until))
 			if err != nil {
 				yield(audit.Line{}, err)

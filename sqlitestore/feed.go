@@ -24,11 +24,7 @@ func (t *tx) publish() error {
 		return nil
 	}
 	for _, ch := range t.feed {
-		var id any
-		if !ch.Session.IsZero() {
-			id = ch.Session[:]
-		}
-		if err := t.exec(insertChange, string(ch.User), int64(ch.Rev), id, int64(ch.Version), ch.Ended, ch.Directory); err != nil {
+		if err := t.exec(insertChange, string(ch.User), int64(ch.Rev), optionalID(ch.Session), int64(ch.Version), ch.Ended, ch.Directory); err != nil {
 			return err
 		}
 	}

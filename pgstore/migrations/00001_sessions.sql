@@ -11,8 +11,8 @@ CREATE TABLE session_meta (
 );
 INSERT INTO session_meta VALUES (1, 0, '', '1:1:');
 
--- Rows of users are never removed: a rev or an epoch that began anew would let
--- old news pass for new.
+-- Rows of people are never removed: a rev or an epoch that began anew would let
+-- old news pass for new. (A guest's id is never given again, and its row goes.)
 CREATE TABLE session_users (
 	id            bytea PRIMARY KEY,
 	sign_in_epoch bigint NOT NULL DEFAULT 1,

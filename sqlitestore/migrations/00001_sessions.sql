@@ -7,8 +7,8 @@ CREATE TABLE session_meta (
 ) STRICT;
 INSERT INTO session_meta VALUES (1, 0);
 
--- Rows of users are never removed: a rev or an epoch that began anew would let
--- old news pass for new.
+-- Rows of people are never removed: a rev or an epoch that began anew would let
+-- old news pass for new. (A guest's id is never given again, and its row goes.)
 CREATE TABLE session_users (
 	id            TEXT PRIMARY KEY,
 	sign_in_epoch INTEGER NOT NULL DEFAULT 1,
