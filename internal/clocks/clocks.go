@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// What is named in problems with other settings, too.
+const (
+	idleTimeout     = "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)"
+	absoluteTimeout = "timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS)"
+	sessionLifetime = "timeout.session_lifetime (SESSION_LIFETIME_SECONDS)"
+)
+
 // Clocks of a session.
 type Clocks struct {
 	SessionLifetime       time.Duration // since creation or the last renewal
@@ -29,10 +36,10 @@ func Fit(given Clocks, givenHeartbeat, shortestIdle time.Duration, c *Clocks, re
 			report(setting, fmt.Sprintf(problem, args...))
 		}
 	}
-	refuse(c.SessionLifetime > c.AbsoluteTimeout, "timeout.session_lifetime (SESSION_LIFETIME_SECONDS)",
-		"is %v, longer than timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS), %v: shorten the one or lengthen the other", c.SessionLifetime, c.AbsoluteTimeout)
-	refuse(given.IdleTimeout > c.SessionLifetime, "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)",
-		"is %v, longer than timeout.session_lifetime (SESSION_LIFETIME_SECONDS), %v, and would never matter: shorten the one or lengthen the other", c.IdleTimeout, c.SessionLifetime)
+	refuse(c.SessionLifetime > c.AbsoluteTimeout, sessionLifetime,
+		"is %v, longer than "+absoluteTimeout+", %v: shorten the one or lengthen the other", c.SessionLifetime, c.AbsoluteTimeout)
+	refuse(given.IdleTimeout > c.SessionLifetime, idleTimeout,
+		"is %v, longer than "+sessionLifetime+", %v, and would never matter: shorten the one or lengthen the other", c.IdleTimeout, c.SessionLifetime)
 	refuse(given.WarningThreshold >= shortest, "timeout.warning_threshold (SESSION_WARNING_THRESHOLD_SECONDS)",
 		"is %v, but a session may last only %v: choose less", c.WarningThreshold, shortest)
 	refuse(given.ActivityWriteInterval >= c.IdleTimeout, "timeout.activity_write_interval (SESSION_ACTIVITY_WRITE_INTERVAL_SECONDS)",

@@ -17,18 +17,17 @@ type Kinds struct {
 // FitKinds reports, by setting, what was given and could never matter beside the
 // clocks c, and lets defaults in k give way to them.
 func FitKinds(given Kinds, c Clocks, k *Kinds, report func(setting, problem string)) {
-	const idle, absolute = "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)", "timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS)"
 	for _, s := range []struct {
 		given        time.Duration
 		value        *time.Duration
 		bound        time.Duration
 		setting, tie string
 	}{
-		{given.UnrememberedIdleTimeout, &k.UnrememberedIdleTimeout, c.IdleTimeout, "kinds.unremembered_idle_timeout (SESSION_UNREMEMBERED_IDLE_TIMEOUT_SECONDS)", idle},
-		{given.UnrememberedLifetime, &k.UnrememberedLifetime, c.AbsoluteTimeout, "kinds.unremembered_lifetime (SESSION_UNREMEMBERED_LIFETIME_SECONDS)", absolute},
-		{given.ImpersonationLifetime, &k.ImpersonationLifetime, c.AbsoluteTimeout, "kinds.impersonation_lifetime (SESSION_IMPERSONATION_LIFETIME_SECONDS)", absolute},
-		{given.GuestIdleTimeout, &k.GuestIdleTimeout, c.IdleTimeout, "kinds.guest_idle_timeout (SESSION_GUEST_IDLE_TIMEOUT_SECONDS)", idle},
-		{given.GuestLifetime, &k.GuestLifetime, c.AbsoluteTimeout, "kinds.guest_lifetime (SESSION_GUEST_LIFETIME_SECONDS)", absolute},
+		{given.UnrememberedIdleTimeout, &k.UnrememberedIdleTimeout, c.IdleTimeout, "kinds.unremembered_idle_timeout (SESSION_UNREMEMBERED_IDLE_TIMEOUT_SECONDS)", idleTimeout},
+		{given.UnrememberedLifetime, &k.UnrememberedLifetime, c.AbsoluteTimeout, "kinds.unremembered_lifetime (SESSION_UNREMEMBERED_LIFETIME_SECONDS)", absoluteTimeout},
+		{given.ImpersonationLifetime, &k.ImpersonationLifetime, c.AbsoluteTimeout, "kinds.impersonation_lifetime (SESSION_IMPERSONATION_LIFETIME_SECONDS)", absoluteTimeout},
+		{given.GuestIdleTimeout, &k.GuestIdleTimeout, c.IdleTimeout, "kinds.guest_idle_timeout (SESSION_GUEST_IDLE_TIMEOUT_SECONDS)", idleTimeout},
+		{given.GuestLifetime, &k.GuestLifetime, c.AbsoluteTimeout, "kinds.guest_lifetime (SESSION_GUEST_LIFETIME_SECONDS)", absoluteTimeout},
 	} {
 		switch {
 		case s.bound <= 0: // reported already

@@ -33,9 +33,9 @@ func Preset(name, looser string, c *Clocks, report func(setting, problem string)
 		given, preset time.Duration
 		setting       string
 	}{
-		{given.AbsoluteTimeout, preset.AbsoluteTimeout, "timeout.absolute_timeout (SESSION_ABSOLUTE_TIMEOUT_SECONDS)"},
-		{given.SessionLifetime, preset.SessionLifetime, "timeout.session_lifetime (SESSION_LIFETIME_SECONDS)"},
-		{given.IdleTimeout, preset.IdleTimeout, "timeout.idle_timeout (SESSION_IDLE_TIMEOUT_SECONDS)"},
+		{given.AbsoluteTimeout, preset.AbsoluteTimeout, absoluteTimeout},
+		{given.SessionLifetime, preset.SessionLifetime, sessionLifetime},
+		{given.IdleTimeout, preset.IdleTimeout, idleTimeout},
 	} {
 		if s.given > s.preset && looser != Allow {
 			report(s.setting, fmt.Sprintf("is %v, looser than the %v of the preset %s: shorten it, or declare it with security.looser_than_preset (SESSION_LOOSER_THAN_PRESET): %s", s.given, s.preset, name, Allow))
