@@ -148,7 +148,7 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/monitor":                    {".", "audit", "sessionhttp"},
 	"cmd/vedfolnir/internal/personal":                   {".", "audit", "cmd/vedfolnir/internal/database", "cmd/vedfolnir/internal/directory", "cmd/vedfolnir/internal/notice"},
 	"cmd/vedfolnir/internal/witness":                    {"audit", "cmd/vedfolnir/internal/config"},
-	"cmd/vedfolnir/internal/server":                     {".", "assurance", "audit", "suspicion", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
+	"cmd/vedfolnir/internal/server":                     {".", "internal/background", "assurance", "audit", "suspicion", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                                             {".", "sessionhttp", "sqlitestore", "memstore", "pgstore", "pgstore/pgbus"},
 	"test":                                              {},
 	"test/attack":                                       {"internal/nginxtest"},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -17,10 +18,7 @@ func (a *App) recently(serve http.HandlerFunc) http.HandlerFunc {
 
 // reauth shows the form for that, to people who have to fill it in.
 func (a *App) reauth(w http.ResponseWriter, r *http.Request) {
-	next := sessionhttp.SafeNext(r.FormValue("next"))
-	if next == "" {
-		next = "/"
-	}
+	next := cmp.Or(sessionhttp.SafeNext(r.FormValue("next")), "/")
 	problem := sessionhttp.LoginProblem(r.Context())
 	if problem == nil && sessionhttp.CheckRecent(r.Context(), a.recent) == nil {
 		seeOther(w, next)

@@ -49,7 +49,7 @@ func patient(next http.Handler) http.Handler {
 }
 
 // lasting are the routes whose answers take as long as they take.
-var lasting = map[string]bool{"/api/session/events": true, "/api/export": true}
+var lasting = map[string]bool{"/api/session/events": true, exportPath: true}
 
 // live says that the process answers.
 func (a *App) live(w http.ResponseWriter, r *http.Request) { plain(w, http.StatusOK, "ok\n") }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	"github.com/vedfolnir/session/internal/background"
 	"github.com/vedfolnir/session/suspicion"
 )
 
@@ -179,10 +180,8 @@ func (a *App) forget(ctx context.Context) {
 
 // forgetBefore goes on for as long as there is more.
 func (a *App) forgetBefore(ctx context.Context, forget func(context.Context, time.Time, int) (int, error), kept time.Duration) {
-	for n := forgetBatch; n == forgetBatch; {
-		var err error
-		if n, err = forget(ctx, a.manager.Now().Add(-kept), forgetBatch); err != nil {
-			a.log.WarnContext(ctx, "cannot forget what people were told long ago; it is tried again", "error", err)
-		}
+	_, err := background.InBatches(forgetBatch, func() (int, error) { return forget(ctx, a.manager.Now().Add(-kept), forgetBatch) })
+	if err != nil {
+		a.log.WarnContext(ctx, "cannot forget what people were told long ago; it is tried again", "error", err)
 	}
 }
