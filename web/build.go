@@ -19,8 +19,6 @@ import (
 
 //go:generate go run .
 
-//go:generate go run .
-
 // A bundle is one entry point and the file it becomes, both relative to this folder.
 type bundle struct {
 	entry  string

@@ -1,17 +1,5 @@
 /** What the built-in dialogs are made of. They carry the class `session-dialog`, and no style. */
-
-type Attributes = Record<string, string>;
-
-export function element<K extends keyof HTMLElementTagNameMap>(
-  name: K,
-  attributes: Attributes = {},
-  ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
+import { type Attributes, element } from './dom.js';
 
 export function button(text: string, work: () => void, attributes: Attributes = {}): HTMLButtonElement {
   const made = element('button', { type: 'button', ...attributes }, text);

@@ -2,7 +2,8 @@
  * Asks the person to prove anew who they are, in the page as it is: loaded when the server wants
  * that before it does something.
  */
-import { button, dialog, element, failure, show } from './dialog.js';
+import { button, dialog, failure, show } from './dialog.js';
+import { element } from './dom.js';
 import { passkeysWork, usePasskey } from './passkey.js';
 import type { Refusal, SessionUser } from './wire.js';
 

@@ -2,7 +2,7 @@
  * `<vedfolnir-debug>`: what this tab's SessionSync knows and does, for whoever looks for a mistake.
  * A script of its own, because no page needs it; importing it defines the element.
  */
-import { element, write } from './panel/dom.js';
+import { element, write } from './dom.js';
 import { EventList } from './panel/event-list.js';
 import { factsOf } from './panel/facts.js';
 import { Roll, type Row } from './panel/roll.js';

@@ -1,5 +1,6 @@
 /** The built-in dialogs: loaded when one is wanted, and made of what any page could use. */
-import { button, dialog, element, failure, show as showModal } from './dialog.js';
+import { button, dialog, failure, show as showModal } from './dialog.js';
+import { element } from './dom.js';
 import type { SessionSync } from './session-sync.js';
 import type { Snapshot } from './voice.js';
 

@@ -4,9 +4,9 @@
  * needs no script of its own for them.
  */
 import { currentToken } from './csrf.js';
-import { listen, type Stop, stopAll } from './scope.js';
+import { write } from './dom.js';
+import { listen, type Scope, type Stop, stopAll } from './scope.js';
 import type { SessionSync } from './session-sync.js';
-import type { Scope } from './scope.js';
 import type { Snapshot } from './voice.js';
 
 const NAMES = ['user', 'email', 'platform', 'platform-type', 'platform-url', 'status', 'expires'];
@@ -33,7 +33,7 @@ export function attend(sync: SessionSync, scope: Scope): Stop {
       platform?.instance_url,
       status,
     ];
-    texts.forEach((text, i) => (known || NAMES[i] === 'status') && write(scope, NAMES[i]!, text ?? ''));
+    texts.forEach((text, i) => (known || NAMES[i] === 'status') && writeAll(scope, NAMES[i]!, text ?? ''));
     for (const [name, on] of Object.entries({ pending: !!pending, pinned })) {
       document.documentElement.toggleAttribute(`data-session-${name}`, on);
     }
@@ -44,7 +44,7 @@ export function attend(sync: SessionSync, scope: Scope): Stop {
   const showTimeLeft = () => {
     const left = sync.timeLeft();
     if (known && document.visibilityState !== 'hidden') {
-      write(scope, 'expires', left === null ? '' : clock(left));
+      writeAll(scope, 'expires', left === null ? '' : clock(left));
     }
   };
   const fillForms = () => {
@@ -60,11 +60,9 @@ export function attend(sync: SessionSync, scope: Scope): Stop {
   ]);
 }
 
-/** A name may hold anything: it is written as text, and only where it differs. */
-function write(scope: Scope, name: string, text: string): void {
-  each(scope, `[data-session-${name}]`, (element) => {
-    if (element.textContent !== text) element.textContent = text;
-  });
+/** A name may hold anything: it is written as text. */
+function writeAll(scope: Scope, name: string, text: string): void {
+  each(scope, `[data-session-${name}]`, (element) => write(element, text));
 }
 
 /** The hidden inputs by which a form says as whom, and as which platform, it was filled in. */

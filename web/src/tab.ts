@@ -17,7 +17,7 @@ export type Choice = Omit<SessionPlatform, 'name'> & { name?: string };
  * What one tab knows; what is not there is false, or not known. The files beside this one are the
  * ideas that work on it: how it asks (`ask`), hears (`hear`), keeps in touch (`life`, `leader`,
  * `transport`, `channel`), switches (`switching`, `pin`), minds the time (`idle`), ends (`end`)
- * and tells the page (`voice`, `page`). Some come later (`session-live`, `session-act`).
+ * and tells the page (`voice`). Some come later (`session-live`, `session-act`).
  *
  * Names that end in "_" are shortened in the scripts; they are nobody else's to use.
  */
@@ -68,7 +68,6 @@ export interface Tab {
   answeredAt_?: number;
   heardAt_: number;
   failures_: number;
-  failingSince_?: number;
   insisting_?: Promise<number> | undefined;
   /** Whether the next question's answer is told to the other tabs, and may not be a 304. */
   announce_?: boolean;

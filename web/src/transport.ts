@@ -59,4 +59,3 @@ export function keep(tab: Tab, leading: boolean): Stop {
     tab.inCharge_ = tab.leading_ = tab.flowing_ = false;
   };
 }
-

@@ -1,5 +1,5 @@
 import type { Heard } from '../voice.js';
-import { element } from './dom.js';
+import { element } from '../dom.js';
 
 const LENGTH = 60;
 /** Signs of life come by the second, and say nothing else. */

@@ -1,7 +1,9 @@
+export type Attributes = Record<string, string>;
+
 /** An element with text or children; never HTML. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   name: K,
-  attributes: Record<string, string> = {},
+  attributes: Attributes = {},
   ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
   const made = document.createElement(name);
