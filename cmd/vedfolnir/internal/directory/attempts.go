@@ -45,8 +45,10 @@ func (d *Directory) Attempt(ctx context.Context, now time.Time, buckets ...Bucke
 				return err
 			}
 		}
+		// Those that are being forgiven are left alone: whoever forgives holds one bucket and
+		// may be about to ask for another that is held here.
 		_, err := tx.ExecContext(ctx, `
-			DELETE FROM directory_attempts WHERE bucket IN (SELECT bucket FROM directory_attempts WHERE full_at <= ? LIMIT 16)`, now.UnixMicro())
+			DELETE FROM directory_attempts WHERE bucket IN (SELECT bucket FROM directory_attempts WHERE full_at <= ? LIMIT 16`+tx.dialect.skippingLocked()+`)`, now.UnixMicro())
 		return err
 	})
 	if err != nil {

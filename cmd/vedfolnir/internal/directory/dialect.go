@@ -102,6 +102,15 @@ func (tx *transaction) alone(ctx context.Context, table string) error {
 	return err
 }
 
+// skippingLocked ends a SELECT of rows to change: those that another transaction is
+// changing are left out, and nobody waits. In SQLite there is no other one.
+func (d Dialect) skippingLocked() string {
+	if d == SQLite {
+		return ""
+	}
+	return " FOR UPDATE SKIP LOCKED"
+}
+
 // overwriting has SQLite write zeros over what do deletes. PostgreSQL's vacuum frees
 // it, and what comes next takes its place.
 func (tx *transaction) overwriting(ctx context.Context, do func() error) error {

@@ -130,6 +130,51 @@ func p0(platforms []session.Platform, name string) session.PlatformID {
 	return ""
 }
 
+// Buckets that are full again are removed by whoever comes next, and may be changed just
+// then by somebody who forgives an attempt: neither waits for the other in a circle.
+func TestBucketsThatAreBeingForgivenAreLeftAlone(t *testing.T) {
+	db, err := sql.Open("pgx", testservers.PostgreSQL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	d := open(t, db, directory.Config{Dialect: directory.PostgreSQL})
+	address, name := directory.Bucket{Name: "address", PerHour: 1000}, directory.Bucket{Name: "name", PerHour: 1000}
+	attempt(t, d, noon, 0, address, name)
+	tx, err := db.Begin() // as Forgive does, which is in the middle of it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	forgive := func(b directory.Bucket) {
+		t.Helper()
+		if _, err := tx.Exec(`UPDATE directory_attempts SET full_at = full_at - 1 WHERE bucket = $1`, b.Name); err != nil {
+			t.Error(err)
+		}
+	}
+	forgive(address)
+	attempted := make(chan struct{})
+	go func() {
+		defer close(attempted)
+		attempt(t, d, noon.Add(time.Hour), 0, name) // when the other one is full
+	}()
+	for waits := false; !waits; {
+		select {
+		case <-attempted:
+			waits = true
+		case <-time.After(time.Millisecond):
+			if err := db.QueryRow(`SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database())`).Scan(&waits); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	forgive(name)
+	if err := tx.Commit(); err != nil {
+		t.Error(err)
+	}
+	<-attempted
+}
+
 // Nodes that start at once, and people who open the first link at once.
 func TestPostgreSQLFromManyNodesAtOnce(t *testing.T) {
 	node := postgreSQL(t)
