@@ -9,7 +9,7 @@ import (
 )
 
 // patience is how long porcupine may look for the order of one session's calls.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var seed = maphash.MakeSeed()
 
