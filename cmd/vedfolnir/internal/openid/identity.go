@@ -67,8 +67,11 @@ func (p *Provider) identify(ctx context.Context, m *metadata, token *oidc.IDToke
 	}
 	if p.config.MaxAge > 0 {
 		end := id.AuthTime.Add(p.config.MaxAge)
-		if id.AuthTime.IsZero() || !end.Add(leeway).After(now) {
-			return Identity{}, fmt.Errorf("%w: the proof is older than was asked for, or of no known age", ErrUntrue)
+		switch {
+		case id.AuthTime.IsZero():
+			return Identity{}, ErrUntimed
+		case !end.Add(leeway).After(now):
+			return Identity{}, fmt.Errorf("%w: the proof is older than was asked for", ErrUntrue)
 		}
 		if id.Until.IsZero() || end.Before(id.Until) {
 			id.Until = end

@@ -188,7 +188,7 @@ func TestAnswersThatAreNotToBeBelieved(t *testing.T) {
 		}, openid.ErrUntrue},
 		"a proof of no known age": {func(p *openidtest.Provider, c *openid.Config) {
 			c.MaxAge, p.Claims["auth_time"] = time.Minute, ""
-		}, openid.ErrUntrue},
+		}, openid.ErrUntimed},
 		"told of somebody else": {func(p *openidtest.Provider, _ *openid.Config) {
 			p.Claims = claims{"sub": "1"}
 			p.UserInfo = claims{"sub": "2", "email": "other@example.org"}
@@ -545,7 +545,7 @@ func TestAFreshProof(t *testing.T) {
 	}{
 		"just now":         {time.Now().Unix(), nil},
 		"an hour ago":      {time.Now().Add(-time.Hour).Unix(), openid.ErrUntrue},
-		"nobody says when": {"", openid.ErrUntrue},
+		"nobody says when": {"", openid.ErrUntimed},
 	} {
 		p.Claims["auth_time"] = c.at
 		address, flow, err := client.Begin(t.Context(), true)

@@ -25,6 +25,9 @@ var (
 	ErrCode = errors.New("the OpenID provider does not take the code")
 	// ErrUntrue: what the provider answered, or somebody in its place, fails a check.
 	ErrUntrue = errors.New("the answer of the OpenID provider is not to be believed")
+	// ErrUntimed: the provider was asked for a proof of some age at most, and owes when
+	// that was given (OpenID Connect Core, 2), but does not say.
+	ErrUntimed = errors.New("the OpenID provider does not say when somebody proved who they are (auth_time), though it was asked to (max_age)")
 )
 
 // RefusedError is the provider's own refusal (RFC 6749, 4.1.2.1, and OpenID Connect
@@ -85,7 +88,7 @@ func (p *Provider) Answers(f Flow, query url.Values) error {
 
 // Finish reads the query with which the provider sent the person back, exchanges the
 // code, and returns who they are. Errors: [ErrNotBegun], [*RefusedError], [ErrCode],
-// [ErrUntrue], [ErrUnreachable].
+// [ErrUntrue], [ErrUntimed], [ErrUnreachable].
 func (p *Provider) Finish(ctx context.Context, f Flow, query url.Values) (Identity, error) {
 	if err := p.Answers(f, query); err != nil {
 		return Identity{}, err
@@ -121,8 +124,8 @@ func (p *Provider) Finish(ctx context.Context, f Flow, query url.Values) (Identi
 	switch {
 	case err != nil || !f.Fresh:
 		return id, err
-	case id.AuthTime.IsZero(): // which max_age makes it owe (OpenID Connect Core, 2)
-		return Identity{}, fmt.Errorf("%w: it was asked for a new proof, and the ID token does not say when that was given (auth_time)", ErrUntrue)
+	case id.AuthTime.IsZero():
+		return Identity{}, ErrUntimed
 	case id.AuthTime.Before(f.Begun.Add(-leeway)):
 		return Identity{}, fmt.Errorf("%w: nothing was proved anew", ErrUntrue)
 	}

@@ -423,8 +423,13 @@ func TestLimitsFollowTheProvider(t *testing.T) {
 	if silent.open("/reauth?next=/safety"); silent.page.path != "/reauth" {
 		t.Errorf("and as recent: %d at %s", silent.page.status, silent.page.path)
 	}
-	if silent.goTo(silent.leave("Confirm with Example")); silent.page.status != 401 || !strings.Contains(s.log.String(), "auth_time") {
+	if silent.goTo(silent.leave("Confirm with Example")); silent.page.status != 403 || !strings.Contains(s.log.String(), "auth_time") {
 		t.Errorf("and so does a new proof of no known time: %d at %s", silent.page.status, silent.page.path)
+	}
+	silent.sees("Example does not say when you last proved there who you are")
+	s.notes.Wait()
+	if lines := s.told(t, "sign_in_refused"); len(lines) > 0 {
+		t.Errorf("it counts as a failed attempt: %+v", lines)
 	}
 	delete(p.Claims, "auth_time")
 	other := s.browser(t)

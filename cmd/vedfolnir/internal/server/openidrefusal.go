@@ -40,6 +40,8 @@ func (a *App) notTakenIn(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, sessionhttp.ErrBadCredentials):
 		p.Status, p.Words = http.StatusUnauthorized, "What "+name+" answered does not fit what it was asked, so it was not believed. Please begin again."
 		a.refused(r, sessionhttp.ProblemOf(sessionhttp.ErrBadCredentials))
+	case errors.Is(err, openid.ErrUntimed):
+		p.Status, p.Words = http.StatusForbidden, name+" does not say when you last proved there who you are, so that cannot count here. Whoever runs this server has to have it say so; until then a passkey or a password helps, if you have one."
 	case errors.Is(err, openid.ErrUnreachable):
 		p.Status, p.Words = http.StatusServiceUnavailable, name+" does not answer just now, so who you are could not be found out. Please try again in a moment."
 		w.Header().Set("Retry-After", "5")
