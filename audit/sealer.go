@@ -80,14 +80,15 @@ const (
 )
 
 // Sealer seals the lines of a store. One in each process may run: they agree by the
-// store's lease on which one does it. Its methods are for one goroutine.
+// store's lease on which one does it. Its methods are for one goroutine, and its fields
+// are set before the first of them is called; Store and Keys have to be.
 type Sealer struct {
 	Store   Store
 	Keys    Keys
 	Witness Witness              // nil: none
 	Keep    func() time.Duration // how long lines are kept; nil: for good
-	Now     func() time.Time     // default: time.Now
-	Logger  *slog.Logger         // default: slog.Default()
+	Now     func() time.Time     // nil: time.Now
+	Logger  *slog.Logger         // nil: slog.Default()
 
 	name  string
 	known Checkpoint // the newest that this one has seen

@@ -49,7 +49,7 @@ type Report struct {
 }
 
 // Verifier is given lines in their order, each checkpoint after the lines it seals,
-// and says in the end what is wrong.
+// and says in the end what is wrong. It is for one goroutine.
 type Verifier struct {
 	keys    Keys
 	kept    map[uint64]Checkpoint

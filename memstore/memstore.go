@@ -401,7 +401,7 @@ func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error)
 	return feed, nil
 }
 
-// Close lets go of everything.
+// Close lets go of everything. It may be called twice.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,8 +6,9 @@
 //	alex.Get("/queue").Want(200)
 //
 // A [Client] keeps cookies, fetches and sends the CSRF token, and marks its
-// requests as same-origin, as a browser does. What goes wrong on the way fails the
-// test at once, with the answer in the message.
+// requests as same-origin, as a browser does. It expects sign-in, sign-out and the API
+// where sessionhttp puts them: /login, /logout and /api. What goes wrong on the way
+// fails the test at once, with the answer in the message.
 package sessiontest
 
 import (

@@ -248,7 +248,7 @@ func (s *Store) RaiseRev(ctx context.Context, user session.UserID) (uint64, erro
 	return s.stores[s.byUser(user)].RaiseRev(ctx, user)
 }
 
-// Close closes all the stores.
+// Close closes all the stores. It may be called twice.
 func (s *Store) Close() error {
 	return s.each(func(_ int, one session.Store) error { return one.Close() })
 }
