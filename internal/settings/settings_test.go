@@ -39,7 +39,7 @@ func TestComplete(t *testing.T) {
 		"nothing":                 {config{}, standard, ""},
 		"none":                    {config{Lease: -1, Limit: -1, NoLog: true, Policy: "deny"}, config{time.Minute, -1, 10, -1, "deny", true}, ""},
 		"none where it cannot be": {config{Size: -1}, config{}, "b.size (X_SIZE) is -1: give a positive number, or leave it out for 10"},
-		"less than none":          {config{Lease: -2}, config{}, "a.lease (X_LEASE_SECONDS) is -2ns: give a positive duration, or leave it out for 1s"},
+		"less than none":          {config{Lease: -2}, config{}, "a.lease (X_LEASE_SECONDS) is -2ns: give a positive duration, or -1 for none, or leave it out for 1s"},
 		"another word":            {config{Policy: "new"}, config{}, `b.policy (X_POLICY) is "new": give old, idle or deny`},
 	} {
 		var problems []string
@@ -69,6 +69,17 @@ func TestFromEnv(t *testing.T) {
 	}
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "X_SIZES is not known and was not used; did you mean X_SIZE?") {
 		t.Errorf("warnings %q", warnings)
+	}
+}
+
+func TestTooLittleIsRefusedWithTheLeastThereIs(t *testing.T) {
+	var problems []string
+	table.FromEnv(&config{}, []string{"X_WAIT_SECONDS=0", "X_LEASE_SECONDS=-2", "X_SIZE=0", "X_LIMIT=-2"}, "X_", collect(&problems))
+	if !slices.Equal(problems, []string{
+		`X_WAIT_SECONDS is "0": give more than 0`, `X_LEASE_SECONDS is "-2": give 0 for none, or more`,
+		`X_SIZE is "0": give more than 0`, `X_LIMIT is "-2": give 0 for none, or more`,
+	}) {
+		t.Errorf("problems %q", problems)
 	}
 }
 

@@ -31,7 +31,7 @@ func (v duration) parse(text string) string {
 	case d == 0 && v.orNone:
 		d = -1
 	case d <= 0:
-		return "give more than 0"
+		return least(v.orNone)
 	}
 	*v.field = d
 	return ""
@@ -53,7 +53,7 @@ func (v duration) complete() string {
 	if *v.field == 0 {
 		*v.field = v.standard
 	} else if *v.field < 0 && (!v.orNone || *v.field != -1) {
-		return fmt.Sprintf("is %v: give a positive duration, or leave it out for %v", *v.field, v.standard)
+		return fmt.Sprintf("is %v: give a positive duration%s, or leave it out for %v", *v.field, none(v.orNone), v.standard)
 	}
 	return ""
 }
@@ -80,7 +80,7 @@ func (v count) parse(text string) string {
 			n = -1
 		}
 	case n <= 0:
-		return "give more than 0"
+		return least(v.orNone)
 	}
 	*v.field = n
 	return ""
@@ -90,13 +90,29 @@ func (v count) complete() string {
 	if *v.field == 0 {
 		*v.field = v.standard
 	} else if *v.field < 0 && (!v.orNone || *v.field != -1) {
-		return fmt.Sprintf("is %d: give a positive number, or leave it out for %v", *v.field, v.standard)
+		return fmt.Sprintf("is %d: give a positive number%s, or leave it out for %v", *v.field, none(v.orNone), v.standard)
 	}
 	return ""
 }
 
 func (v count) standardText() string { return strconv.Itoa(v.standard) }
 func (v count) json() any            { return max(0, *v.field) }
+
+// least says, of the environment, what is not too little.
+func least(orNone bool) string {
+	if orNone {
+		return "give 0 for none, or more"
+	}
+	return "give more than 0"
+}
+
+// none says, of a field, how there is none.
+func none(orNone bool) string {
+	if orNone {
+		return ", or -1 for none"
+	}
+	return ""
+}
 
 type choice struct {
 	field *string
