@@ -11,14 +11,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
+	"github.com/vedfolnir/session/internal/migration"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 const migrationTable = "session_migrations"
+
+func plan() migration.Plan {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the name is malformed
+	}
+	return migration.Plan{Files: files, Table: migrationTable, Dialect: migration.SQLite}
+}
 
 // prepare refuses a database that is not ours to write to, without a trace, and
 // makes the others ready.
@@ -70,7 +77,7 @@ func (f file) measure(ctx context.Context, db *sql.DB) error {
 }
 
 // examine returns the version of the tables; 0: none.
-func examine(ctx context.Context, db *sql.DB, cfg Config) (version int64, err error) {
+func examine(ctx context.Context, db *sql.DB, cfg Config) (version int, err error) {
 	tables, err := db.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
 	if err != nil {
 		return 0, damaged(err)
@@ -98,13 +105,10 @@ func examine(ctx context.Context, db *sql.DB, cfg Config) (version int64, err er
 		}
 		return 0, nil
 	}
-	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+migrationTable).Scan(&version); err != nil {
+	if version, err = plan().Version(ctx, db); err != nil && !errors.Is(err, migration.ErrNewer) {
 		return 0, damaged(err)
 	}
-	if latest := latestVersion(); version > latest {
-		return 0, fmt.Errorf("a newer version of the program has written the database (schema %d, this one knows %d), and it was left as it is: use that version, or restore a backup from before", version, latest)
-	}
-	return version, nil
+	return version, err
 }
 
 func damaged(err error) error {
@@ -112,21 +116,6 @@ func damaged(err error) error {
 		return err
 	}
 	return fmt.Errorf("this is no SQLite database, or a damaged one (%w), and it was left as it is: restore a backup, or give another path", err)
-}
-
-func latestVersion() (latest int64) {
-	files, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		panic(err) // the pattern is malformed
-	}
-	for _, name := range files {
-		version, err := goose.NumericComponent(name)
-		if err != nil {
-			panic(err)
-		}
-		latest = max(latest, version)
-	}
-	return latest
 }
 
 // migrate brings the tables up to date. Whoever finds that nobody else has the
@@ -163,10 +152,8 @@ func (f file) transact(ctx context.Context, cfg Config, dsn string, patience tim
 	if err != nil {
 		return err
 	}
-	if version < latestVersion() {
-		if err := upgrade(ctx, db); err != nil {
-			return fmt.Errorf("bring tables up to date: %w", err)
-		}
+	if err := plan().UpIn(ctx, db); err != nil {
+		return fmt.Errorf("bring tables up to date: %w", err)
 	}
 	if raiseEpoch || version == 0 {
 		if _, err := db.ExecContext(ctx, `UPDATE session_meta SET epoch = max(epoch + 1, ?)`, time.Now().Unix()); err != nil {
@@ -174,24 +161,5 @@ func (f file) transact(ctx context.Context, cfg Config, dsn string, patience tim
 		}
 	}
 	_, err = db.ExecContext(ctx, "COMMIT")
-	return err
-}
-
-// upgrade runs in the transaction of its caller; goose is asked for none.
-func upgrade(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	versions, err := database.NewStore(database.DialectSQLite3, migrationTable)
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider("", db, files, goose.WithStore(versions),
-		goose.WithDisableGlobalRegistry(true), goose.WithIsolateDDL(true))
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
 	return err
 }

@@ -2,7 +2,6 @@
 -- others choose, ids and what a client says of itself, may be any bytes: bytea is
 -- compared byte for byte, and shown by convert_from(user_id, 'UTF8').
 
--- +goose Up
 CREATE TABLE session_meta (
 	one     integer PRIMARY KEY CHECK (one = 1),
 	epoch   bigint NOT NULL,
@@ -74,7 +73,6 @@ CREATE TABLE session_nodes (
 
 -- The store itself removes only ended sessions. A live row that somebody deletes
 -- by hand has to be heard of all the same, or nodes would go on remembering it.
--- +goose StatementBegin
 CREATE FUNCTION session_deleted_alive() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	risen bigint;
@@ -84,6 +82,5 @@ BEGIN
 	VALUES (OLD.user_id, coalesce(risen, 0), OLD.id, OLD.version + 1, true, false);
 	RETURN NULL;
 END $$;
--- +goose StatementEnd
 CREATE TRIGGER sessions_deleted_alive AFTER DELETE ON sessions
 	FOR EACH ROW WHEN (OLD.ended_at IS NULL) EXECUTE FUNCTION session_deleted_alive();

@@ -3,7 +3,6 @@
 -- somebody first looks at it. Lines go from the old end only, and the newest stays,
 -- so that seq never begins anew.
 
--- +goose Up
 CREATE TABLE session_audit (
 	place       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	seq         bigint,

@@ -1,7 +1,6 @@
 -- How surely the person proved who they are, and what had been proved with the token
 -- before the present one, which is as good as it was.
 
--- +goose Up
 ALTER TABLE sessions ADD COLUMN level smallint NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN previous_authenticated_at bigint;
 ALTER TABLE sessions ADD COLUMN previous_level smallint NOT NULL DEFAULT 0;

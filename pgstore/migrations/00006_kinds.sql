@@ -1,7 +1,6 @@
 -- A session's own limits, which only tighten what is configured, and what kind of
 -- session it is. Cookies that were set before outlive the browser.
 
--- +goose Up
 ALTER TABLE sessions
 	ADD COLUMN idle_limit bigint, -- microseconds
 	ADD COLUMN until bigint,

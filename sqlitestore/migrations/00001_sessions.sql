@@ -1,6 +1,5 @@
 -- Times are Unix microseconds. NULL is the zero value of what may be missing.
 
--- +goose Up
 CREATE TABLE session_meta (
 	one   INTEGER PRIMARY KEY CHECK (one = 1),
 	epoch INTEGER NOT NULL
@@ -60,10 +59,8 @@ CREATE TABLE session_feed (
 
 -- The store itself removes only ended sessions. A live row that somebody deletes
 -- by hand has to be heard of all the same, or nodes would go on remembering it.
--- +goose StatementBegin
 CREATE TRIGGER sessions_deleted_alive AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL BEGIN
 	UPDATE session_users SET rev = rev + 1 WHERE id = OLD.user_id;
 	INSERT INTO session_feed (user_id, rev, session, version, ended, directory)
 	SELECT OLD.user_id, rev, OLD.id, OLD.version + 1, 1, 0 FROM session_users WHERE id = OLD.user_id;
 END;
--- +goose StatementEnd

@@ -1,7 +1,6 @@
 -- What happened, one line for each change, written with it. Lines go from the old
 -- end only, and the newest stays, so that seq never begins anew.
 
--- +goose Up
 CREATE TABLE session_audit (
 	seq         INTEGER PRIMARY KEY,
 	at          INTEGER NOT NULL, -- when it was stored

@@ -1,6 +1,5 @@
 -- Lines are linked and signed for after they were written: see the package audit.
 
--- +goose Up
 ALTER TABLE session_audit ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE session_audit ADD COLUMN salt BLOB; -- NULL: the personal fields were erased
 ALTER TABLE session_audit ADD COLUMN personal BLOB; -- their hash, then

@@ -2,7 +2,6 @@
 -- session it is. Cookies that were set before outlive the browser. The index that is
 -- counted by has to have all that counts.
 
--- +goose Up
 ALTER TABLE sessions ADD COLUMN idle_limit INTEGER; -- microseconds
 ALTER TABLE sessions ADD COLUMN until INTEGER;
 ALTER TABLE sessions ADD COLUMN persistent INTEGER NOT NULL DEFAULT 1;

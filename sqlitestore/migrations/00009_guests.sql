@@ -2,7 +2,6 @@
 -- SQLite then looks for sessions of theirs, which wants an index of all: one for the
 -- two that were of some.
 
--- +goose Up
 DROP INDEX sessions_live_of_user;
 DROP INDEX sessions_ended_of_user;
 CREATE INDEX sessions_of_user ON sessions (user_id, ended_at);

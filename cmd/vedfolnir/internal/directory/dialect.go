@@ -5,14 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"fmt"
 	"io/fs"
 	"regexp"
 	"strconv"
 
-	"github.com/pressly/goose/v3"
-	goosedatabase "github.com/pressly/goose/v3/database"
-	"github.com/pressly/goose/v3/lock"
+	"github.com/vedfolnir/session/internal/migration"
 )
 
 // Dialect is what SQL a database speaks. The statements of this package are written
@@ -137,48 +134,14 @@ func (d *Directory) inTransaction(ctx context.Context, do func(*transaction) err
 	return tx.Commit()
 }
 
-// versionTable says which migrations were done.
-const versionTable = "directory_migrations"
-
-// lockProbes is how often, a second apart, another node's migration is waited for.
-const lockProbes = 300
-
-// migrations returns where they are, and how nodes take turns.
-func (d Dialect) migrations() (folder string, spoken goosedatabase.Dialect, more []goose.ProviderOption, err error) {
-	if d == SQLite {
-		return "migrations/sqlite", goosedatabase.DialectSQLite3, nil, nil
-	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, lockProbes))
-	return "migrations/postgres", goosedatabase.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
-}
-
 func migrate(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	folder, spoken, more, err := dialect.migrations()
-	if err != nil {
+	plan, folder := migration.Plan{Table: "directory_migrations", Dialect: migration.SQLite}, "migrations/sqlite"
+	if dialect == PostgreSQL {
+		plan.Dialect, folder = migration.PostgreSQL, "migrations/postgres"
+	}
+	var err error
+	if plan.Files, err = fs.Sub(migrations, folder); err != nil {
 		return err
 	}
-	files, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return err
-	}
-	versions, err := goosedatabase.NewStore(spoken, versionTable)
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider("", db, files, append(more, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true))...)
-	if err != nil {
-		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return fmt.Errorf("the people in this database were written by a newer version of this program (schema %d, this one knows %d): use that version", current, target)
-	}
-	if current == target {
-		return nil
-	}
-	_, err = provider.Up(ctx)
-	return err
+	return plan.Up(ctx, db)
 }

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What authenticators know a person by: random, so that it tells nothing.
 ALTER TABLE directory_people ADD COLUMN handle bytea; -- NULL: there was no need of one yet
 CREATE UNIQUE INDEX directory_people_handle ON directory_people (handle);

@@ -1,4 +1,3 @@
--- +goose Up
 -- What people are told about the safety of their account. A line that grows is
 -- written anew: ids are in the order in which something was told last.
 CREATE TABLE directory_notices (

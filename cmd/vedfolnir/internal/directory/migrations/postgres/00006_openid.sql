@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Who people are at an OpenID provider. A subject is the provider's own word for
 -- somebody, and never given to anybody else.
 CREATE TABLE directory_openid_links (

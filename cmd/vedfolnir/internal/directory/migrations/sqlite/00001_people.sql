@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Ids are never used twice: a session that outlived its person must not open for
 -- whoever comes next.
 CREATE TABLE directory_people (

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- A bucket of attempts that has been used; one that is full again has no row.
 CREATE TABLE directory_attempts (
     bucket  TEXT    PRIMARY KEY, -- whoever makes it up sees to it that it tells nothing
