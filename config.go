@@ -56,7 +56,9 @@ type Config struct {
 	// within a quarter of the lease.
 	Bus Bus
 	// Now is this node's clock. Deadlines are held against it, or against the time of
-	// a store that tells one, and then it says what has passed since. Default time.Now.
+	// a store that tells one, and then it says what has passed since. A jump of its wall
+	// clock that its monotonic reading does not share is followed slowly; without such a
+	// reading it is believed. Default time.Now.
 	Now func() time.Time
 }
 

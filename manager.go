@@ -120,7 +120,7 @@ func (m *Manager) Config() Config { return m.config }
 func (m *Manager) InGrace() bool { return m.memory.Lingers() }
 
 // Now is the time that deadlines are held against, in UTC with microseconds: the
-// store's, if it tells one, else that of this node's clock.
+// store's, if it tells one, else that of this node's clock. Jumps are followed slowly.
 func (m *Manager) Now() time.Time { return m.clock.Now().UTC().Truncate(time.Microsecond) }
 
 // Policy returns the clocks in force.
@@ -162,7 +162,7 @@ func (m *Manager) readFeed(ctx context.Context) error {
 		return err
 	}
 	if jump := m.clock.Follow(feed.Now, sent); jump != 0 {
-		m.config.Logger.Warn("session: the store's clock has jumped; it is followed slowly, so that nobody is signed out by it. Set the clocks of the database's servers by NTP", "by", jump.String())
+		m.config.Logger.Warn("session: the clock has jumped, the store's or, if it tells none, this machine's; it is followed slowly, so that nobody is signed out by it. Set the clocks of these machines by NTP", "by", jump.String())
 	}
 	if m.cursor == 0 || feed.Gap {
 		m.memory.ForgetAll()

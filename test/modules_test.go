@@ -112,6 +112,7 @@ var allowed = map[string][]string{
 	"internal/people":                  {"internal/clientview"},
 	"internal/pool":                    {},
 	"internal/rotation":                {},
+	"internal/setclock":                {},
 	"internal/settings":                {"internal/nearest"},
 	"internal/storeclock":              {},
 	"internal/tcpproxy":                {},

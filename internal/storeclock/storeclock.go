@@ -20,15 +20,19 @@ const (
 // [Clock.Follow] are for one goroutine.
 type Clock struct {
 	local   func() time.Time
+	slept   func(local time.Time) time.Duration // since whenever
 	reading atomic.Pointer[reading]
 	jumped  bool // as [Clock.Follow] has reported
 }
 
 // reading is what the store's time was at an instant of the local clock.
-type reading struct{ store, local time.Time }
+type reading struct {
+	store, local time.Time
+	slept        time.Duration
+}
 
 // New returns a clock that goes on by local.
-func New(local func() time.Time) *Clock { return &Clock{local: local} }
+func New(local func() time.Time) *Clock { return &Clock{local: local, slept: slept} }
 
 // Now is the store's time as far as it is known.
 func (c *Clock) Now() time.Time {
@@ -45,12 +49,19 @@ func (r *reading) at(local time.Time) time.Time { return r.store.Add(local.Sub(r
 func (c *Clock) Local() time.Time { return c.local() }
 
 // Follow is Heard for an answer that has just come, in which a store that has no time
-// of its own says zero. It returns a jump once, until there is none any more.
+// of its own says zero: then it is that of the node's wall clock. A local clock that
+// has no monotonic one beside it is somebody's who moves it by hand, and is believed.
+// It returns a jump once, until there is none any more.
 func (c *Clock) Follow(store, sent time.Time) (jump time.Duration) {
+	got := c.local()
 	if store.IsZero() {
-		return 0
+		wall := got.Round(0)
+		if wall == got {
+			return 0
+		}
+		store, sent = wall, got
 	}
-	jump = c.Heard(store, sent, c.local())
+	jump = c.Heard(store, sent, got)
 	again := c.jumped
 	if c.jumped = jump != 0; again {
 		return 0
@@ -65,9 +76,10 @@ func (c *Clock) Follow(store, sent time.Time) (jump time.Duration) {
 func (c *Clock) Heard(store, sent, got time.Time) (jump time.Duration) {
 	unsure := got.Sub(sent) / 2
 	store = store.Add(unsure)
+	slept := c.slept(got)
 	r := c.reading.Load()
 	if r == nil {
-		c.reading.Store(&reading{store, got})
+		c.reading.Store(&reading{store, got, slept})
 		return 0
 	}
 	now, passed := r.at(got), got.Sub(r.local)
@@ -75,11 +87,10 @@ func (c *Clock) Heard(store, sent, got time.Time) (jump time.Duration) {
 	if off.Abs() <= unsure {
 		return 0 // not known any better
 	}
-	slept := got.Round(0).Sub(r.local.Round(0)) - passed // the monotonic clock stands still meanwhile
-	if off.Abs() > step+unsure && (off-slept).Abs() > step+unsure {
+	if off.Abs() > step+unsure && (off-(slept-r.slept)).Abs() > step+unsure {
 		jump = off
 		store = now.Add(min(max(off, -passed/pace), passed/pace))
 	}
-	c.reading.Store(&reading{store, got})
+	c.reading.Store(&reading{store, got, slept})
 	return jump
 }
