@@ -68,11 +68,7 @@ func Open(ctx context.Context, db *sql.DB, config Config) (*Directory, error) {
 	if err := migrate(ctx, db, config.Dialect); err != nil {
 		return nil, fmt.Errorf("directory: bring tables up to date: %w", err)
 	}
-	hasher, err := newHasher(config.Password)
-	if err != nil {
-		return nil, fmt.Errorf("directory: %w", err)
-	}
-	d := &Directory{config: config, db: database{db, config.Dialect}, hasher: hasher}
+	d := &Directory{config: config, db: database{db, config.Dialect}, hasher: newHasher(config.Password)}
 	d.keepUsed()
 	return d, nil
 }

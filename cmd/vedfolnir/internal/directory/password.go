@@ -45,11 +45,11 @@ type hasher struct {
 	derived func() // for tests: a hash was made
 }
 
-func newHasher(cost Cost) (*hasher, error) {
-	h := &hasher{cost: cost, turns: make(chan struct{}, runtime.GOMAXPROCS(0)), derived: func() {}}
-	decoy, err := h.hash(context.Background(), rand.Text())
-	h.decoy = decoy
-	return h, err
+func newHasher(cost Cost) *hasher {
+	decoy := phc{cost: cost, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+	rand.Read(decoy.salt)
+	rand.Read(decoy.key) // which no password has, and which costs no hash at each start
+	return &hasher{cost: cost, turns: make(chan struct{}, runtime.GOMAXPROCS(0)), decoy: decoy.String(), derived: func() {}}
 }
 
 // hash returns a PHC string at today's cost.

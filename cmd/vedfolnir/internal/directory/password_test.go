@@ -16,10 +16,7 @@ import (
 // counted is a hasher that tells how many hashes it made.
 func counted(t *testing.T) (h *hasher, hashes *int) {
 	t.Helper()
-	h, err := newHasher(Cost{KiB: 8, Passes: 1, Lanes: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h = newHasher(Cost{KiB: 8, Passes: 1, Lanes: 1})
 	hashes = new(int)
 	h.derived = func() { *hashes++ }
 	return h, hashes
@@ -95,10 +92,7 @@ func TestStandardCostIsOWASPs(t *testing.T) {
 // However many people sign in at once, no more memory is in use than for as many
 // hashes as there are processors, and what the collector has not yet taken away.
 func TestManySignInsTakeTheMemoryOfAFew(t *testing.T) {
-	h, err := newHasher(StandardCost)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newHasher(StandardCost)
 	var peak atomic.Uint64
 	base := inUse()
 	h.derived = func() {
