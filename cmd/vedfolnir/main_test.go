@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -32,11 +33,13 @@ import (
 	"github.com/vedfolnir/session/sqlitestore"
 )
 
-// TestMain lets the test's own binary be the program, as a process of its own.
+// TestMain lets the test's own binary be the program, as a process of its own. Where it
+// looks for races it would sleep for a second before it ends, and hundreds do.
 func TestMain(m *testing.M) {
 	if os.Getenv("VEDFOLNIR_TEST_IS_PROGRAM") != "" {
 		program()
 	}
+	os.Setenv("GORACE", cmp.Or(os.Getenv("GORACE"), "atexit_sleep_ms=0"))
 	testscript.Main(m, map[string]func(){"vedfolnir": program})
 }
 
@@ -49,7 +52,9 @@ func command(t *testing.T, folder string, environ []string, args ...string) *exe
 	}
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Dir = folder
-	c.Env = append([]string{"VEDFOLNIR_TEST_IS_PROGRAM=1", "TMPDIR=" + t.TempDir(), "OVERHEARD=" + os.Getenv("OVERHEARD")}, environ...)
+	c.Env = append([]string{
+		"VEDFOLNIR_TEST_IS_PROGRAM=1", "TMPDIR=" + t.TempDir(), "OVERHEARD=" + os.Getenv("OVERHEARD"), "GORACE=" + os.Getenv("GORACE"),
+	}, environ...)
 	return c
 }
 
