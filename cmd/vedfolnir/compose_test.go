@@ -156,6 +156,7 @@ func TestMigrateByAllNodesAtOnce(t *testing.T) {
 
 // The unit of one of several nodes is that of the only one, but for its port.
 func TestTheUnitOfANodeIsThatOfTheOnlyOne(t *testing.T) {
+	t.Parallel()
 	own := map[string]bool{}
 	for line := range strings.Lines(sample(t, "vedfolnir.service")) {
 		own[line] = true

@@ -313,8 +313,10 @@ func caddySample(t *testing.T, c *cluster) string {
 // As the samples say it the doctor finds nothing, cookies arrive as they were sent, and
 // events come at once.
 func TestLesson29_SamplesOfProxies(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(*testing.T, *cluster) string{"nginx": nginxSample, "Caddy": caddySample} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := newCluster(t, 1)
 			address := start(t, c)
 			environ := []string{"SSL_CERT_FILE=" + filepath.Join(c.folder, "cert.pem"), "VEDFOLNIR_DATABASE=sqlite:v.db", "VEDFOLNIR_TRUSTED_PROXY=127.0.0.1"}
@@ -338,11 +340,13 @@ func TestLesson29_SamplesOfProxies(t *testing.T) {
 // Two nodes behind deploy/nginx.conf are restarted one after the other while people
 // work: nobody sees an error, nobody is signed out, open pages' tokens stay good.
 func TestLesson38_RollingRestartBehindNginx(t *testing.T) {
-	for name, database := range map[string]func() string{
-		"one file": func() string { return "sqlite:v.db" }, "PostgreSQL": func() string { return testservers.PostgreSQL(t) },
+	t.Parallel()
+	for name, database := range map[string]func(testing.TB) string{
+		"one file": func(testing.TB) string { return "sqlite:v.db" }, "PostgreSQL": testservers.PostgreSQL,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClusterOn(t, 2, database())
+			t.Parallel()
+			c := newClusterOn(t, 2, database(t))
 			v := c.signIn(nginxSample(t, c))
 			l := v.load("GET", "POST")
 			for i := range c.nodes {
@@ -358,6 +362,7 @@ func TestLesson38_RollingRestartBehindNginx(t *testing.T) {
 // Tabs of one person are on any node behind nginx: what is done through it is heard
 // by all of them, and an end is held to by whichever node is asked.
 func TestTabsOnNodesBehindNginx(t *testing.T) {
+	t.Parallel()
 	c := newClusterOn(t, 3, testservers.PostgreSQL(t))
 	v := c.signIn(nginxSample(t, c))
 	const tabs = 6 // nginx deals them out
@@ -392,6 +397,7 @@ func TestTabsOnNodesBehindNginx(t *testing.T) {
 
 // One node behind deploy/Caddyfile is restarted while people look: their requests wait.
 func TestLesson38_RestartBehindCaddy(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	v := c.signIn(caddySample(t, c))
 	l := v.load("GET")
@@ -404,6 +410,7 @@ func TestLesson38_RestartBehindCaddy(t *testing.T) {
 }
 
 func TestSampleOfTraefikIsTOML(t *testing.T) {
+	t.Parallel()
 	var conf struct {
 		HTTP struct {
 			Services map[string]struct {
@@ -425,6 +432,7 @@ func TestSampleOfTraefikIsTOML(t *testing.T) {
 // A program of Go that crashes ends with the status 2, as one does that is given
 // mistaken settings: the unit may not take the one for the other.
 func TestTheUnitStartsACrashedServerAgain(t *testing.T) {
+	t.Parallel()
 	p := launch(t, t.TempDir(), nil, "--database=sqlite:v.db")
 	if err := p.cmd.Process.Signal(syscall.SIGABRT); err != nil { // which the runtime answers as it does a panic
 		t.Fatal(err)

@@ -68,6 +68,7 @@ const (
 
 // Each set-up is broken in one way, behind a real nginx.
 func TestDoctorBehindAProxy(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	certificate(t, folder)
 	p := launch(t, folder, nil, "--trusted-proxy=127.0.0.1")
@@ -98,6 +99,7 @@ func TestDoctorBehindAProxy(t *testing.T) {
 		{"the clock is wrong", late(t, p.url), front{location: goodLocation + "proxy_pass_header Date;"}, []string{"CLOCK"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
 			address := behindNginx(t, folder, c.server, c.front)
 			environ := []string{
 				"SSL_CERT_FILE=" + filepath.Join(folder, "cert.pem"), "VEDFOLNIR_KEYS=" + filepath.Join(folder, "vedfolnir.keys"),
@@ -114,6 +116,7 @@ func TestDoctorBehindAProxy(t *testing.T) {
 
 // The origin of the settings is not the address that people use.
 func TestDoctorKnowsWhereThePasskeysAre(t *testing.T) {
+	t.Parallel()
 	p := launch(t, t.TempDir(), nil)
 	here := strings.Replace(p.url, "127.0.0.1", "localhost", 1)
 	for origin, want := range map[string][]string{here: nil, "https://accounts.example.org": {"OTHER_ORIGIN"}} {
@@ -127,6 +130,7 @@ func TestDoctorKnowsWhereThePasskeysAre(t *testing.T) {
 // Behind a real proxy that nobody named the log says which flag is missing, once
 // and not for each request.
 func TestLesson29_AProxyThatNobodyNamedIsTold(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	roots := certificate(t, folder)
 	deaf := launch(t, folder, nil)
@@ -170,6 +174,7 @@ func late(t *testing.T, server string) string {
 
 // A disk that is nearly full is one of eight megabytes.
 func TestDoctorFindsAFullDisk(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		skip(t, "only root of a Linux system can mount a small disk")
 	}
@@ -185,6 +190,7 @@ func TestDoctorFindsAFullDisk(t *testing.T) {
 
 // The people of a demo stay in a database that was named.
 func TestDoctorFindsWhatADemoLeft(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	p := launch(t, folder, nil, "--demo", "--database=sqlite:v.db")
 	p.end(syscall.SIGTERM)
@@ -201,6 +207,7 @@ func TestDoctorFindsWhatADemoLeft(t *testing.T) {
 }
 
 func TestDoctorOnAPostgreSQLThatForgets(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	server := testservers.HastyPostgreSQL(t)
 	flags := []string{"--database=" + server, "--keys=" + filepath.Join(folder, "shared.keys")}
@@ -270,6 +277,7 @@ var reported = regexp.MustCompile(`\.(?:problem|note)\("([A-Z_]+)"`)
 // Nothing is reported that no test has broken something for, nor without its line in
 // the documentation.
 func TestEveryFindingIsProvokedAndDocumented(t *testing.T) {
+	t.Parallel()
 	read := func(pattern string) (text string) {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {

@@ -15,6 +15,7 @@ var firstLink = regexp.MustCompile(`(http://\S+/first-start)#(\S+)`)
 
 // A server without people says how to make the first one; the next start does not.
 func TestFirstStart(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	p := launch(t, folder, nil)
 	var link []string

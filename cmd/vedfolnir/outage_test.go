@@ -16,6 +16,7 @@ import (
 // The database is away for longer than a lease: nobody is signed out and nobody is
 // let in, people are told when to come back, and it goes on by itself.
 func TestAnOutageOfPostgreSQLSignsNobodyOut(t *testing.T) {
+	t.Parallel()
 	address, folder := testservers.PostgreSQL(t), t.TempDir()
 	flags := []string{"--database=" + address, "--keys=v.keys"}
 	if out, err := command(t, folder, nil, append([]string{"keys", "make"}, flags...)...).CombinedOutput(); err != nil {

@@ -15,6 +15,7 @@ import (
 // SIGHUP takes what can be taken without a restart, says what cannot, and takes
 // nothing from a file with a mistake.
 func TestHangupReadsTheSettingsAgain(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	roots := certificate(t, folder)
 	write := func(text string) {

@@ -12,6 +12,7 @@ import (
 // A second process on the same file: the tab that is open hears of the end, and so
 // does whoever follows the audit.
 func TestRevokeInATerminalReachesOpenTabs(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	p := launch(t, folder, nil, "--demo", "--database=sqlite:v.db")
 	tab := p.signIn("alex")

@@ -35,6 +35,7 @@ import (
 //	damage FILE              changes bytes in its middle
 //	journal-delete FILE      takes a database out of WAL mode
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {

@@ -329,9 +329,7 @@ func TestTheDocumentedReceivers(t *testing.T) {
 			if out, err := test.CombinedOutput(); err != nil || !strings.Contains(string(out), "The receiver took the message msg_") {
 				t.Fatalf("%v: %s\n%s", err, out, said)
 			}
-			if !strings.Contains(said.String(), `"type":"safety.test"`) {
-				t.Errorf("it says %s", said)
-			}
+			said.await(t, `"type":"safety.test"`)
 
 			body := []byte(`{"type":"safety.new_device","n":` + fmt.Sprint(time.Now().UnixNano()) + `}`)
 			post := func(id string, at time.Time, body []byte, signature string) int {
@@ -366,6 +364,10 @@ func TestTheDocumentedReceivers(t *testing.T) {
 					t.Errorf("a good one: %d", status)
 				}
 			}
+			if status := post("c", now, []byte(`"the last"`), webhook.Sign(secrets, "c", now, []byte(`"the last"`))); status != 204 {
+				t.Errorf("another good one: %d", status)
+			}
+			said.await(t, "the last") // and with it everything before
 			if n := strings.Count(said.String(), string(body)); n != 1 {
 				t.Errorf("it was done %d times", n)
 			}
