@@ -273,3 +273,19 @@ func TestTheBoxOnTheSignInPage(t *testing.T) {
 	other.signIn("alex") // with the box as it comes
 	other.sees("remembered</span>", "until the browser is closed</span>")
 }
+
+// What can be tried is advised to whoever can.
+func TestThePageSaysWhatThereIsToDo(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	const switches, signOut, ask = "A switch reaches every tab", "second tab and sign out in one of them", "Whoever runs this server can add one."
+	for name, want := range map[string][3]bool{"alex": {true, false, false}, "sam": {false, true, false}, "robin": {false, true, true}} {
+		b := s.browser(t)
+		b.signIn(name)
+		for i, text := range []string{switches, signOut, ask} {
+			if strings.Contains(b.page.body, text) != want[i] {
+				t.Errorf("%s is told %q: %t", name, text, !want[i])
+			}
+		}
+	}
+}
