@@ -131,6 +131,10 @@ const pages = {
     await signIn(context, server, 'admin');
     return openTab(context, `${server.url}/people`);
   },
+  'people-sought': async (context, server) => {
+    await signIn(context, server, 'admin');
+    return openTab(context, `${server.url}/people?q=a`);
+  },
   'acting': async (context, server) => {
     await signIn(context, server, 'admin');
     const tab = await openTab(context, `${server.url}/people`);
