@@ -78,25 +78,15 @@ func New(ctx context.Context, s config.Settings, version string, log *slog.Logge
 		}
 	}
 	a.keys = s.Session.Security.Keys
-	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: !s.Session.Security.NoAuditLogging, Committed: a.monitor.Committed, Logger: log}); err != nil {
+	audited := !s.Session.Security.NoAuditLogging
+	if a.store, err = openStorage(ctx, s.Database, database.Options{Audit: audited, Committed: a.monitor.Committed, Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := a.openDirectory(ctx, s); err != nil {
 		return nil, err
 	}
 	a.soon.tell = func(user session.UserID, n notice.Notice) { a.tell(context.Background(), user, n) }
-	s.Session.Logger = log
-	if a.bus, err = database.OpenBus(ctx, s.Database, s.Bus, log); err != nil {
-		return nil, err
-	}
-	if a.bus != nil {
-		s.Session.Bus = a.bus
-	}
-	audited := !s.Session.Security.NoAuditLogging
-	a.auditor = auditor{session.LogAudit(log), a.store.Store, log, &a.notes}
-	s.Session.Audit = a.monitor.Audit(hearing{a.tellOf, a.auditor, audited})
-	s.Session.Security.NoAuditLogging = false // people are told all the same
-	if a.manager, err = session.New(a.monitor.Store(a.store), a.people, s.Session); err != nil {
+	if err := a.openManager(ctx, s); err != nil {
 		return nil, err
 	}
 	a.limits = limits{
@@ -153,6 +143,24 @@ func (a *App) openDirectory(ctx context.Context, s config.Settings) (err error) 
 	if err == nil && n == 0 {
 		a.first, a.code = newFirstStart(time.Now())
 	}
+	return err
+}
+
+// openManager has the manager say what happens, also where it is not to be kept:
+// people are told of it all the same.
+func (a *App) openManager(ctx context.Context, s config.Settings) (err error) {
+	if a.bus, err = database.OpenBus(ctx, s.Database, s.Bus, a.log); err != nil {
+		return err
+	}
+	c := s.Session
+	c.Logger = a.log
+	if a.bus != nil {
+		c.Bus = a.bus
+	}
+	a.auditor = auditor{session.LogAudit(a.log), a.store.Store, a.log, &a.notes}
+	c.Audit = a.monitor.Audit(hearing{a.tellOf, a.auditor, !c.Security.NoAuditLogging})
+	c.Security.NoAuditLogging = false
+	a.manager, err = session.New(a.monitor.Store(a.store), a.people, c)
 	return err
 }
 
