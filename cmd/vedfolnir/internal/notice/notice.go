@@ -83,6 +83,25 @@ func (n Notice) After(old Notice) Notice {
 	return n
 }
 
+// View is a notice as programs are told of it: by the API, in an export, and by the
+// webhook.
+type View struct {
+	Kind    Kind      `json:"kind"`
+	Text    string    `json:"text"` // what happened, for the person
+	Detail  string    `json:"detail"`
+	Times   int       `json:"times"`
+	First   time.Time `json:"first_at"`
+	Last    time.Time `json:"at"`
+	Device  string    `json:"device"`
+	Address string    `json:"ip_address"`
+	Several bool      `json:"several"`
+}
+
+// View of the notice, with its times in UTC.
+func (n Notice) View() View {
+	return View{n.Kind, n.Title(), n.Detail, n.Times, n.First.UTC(), n.Last.UTC(), n.Device, n.Address, n.Several}
+}
+
 // Title says what happened, in a few words.
 func (n Notice) Title() string {
 	by := ""

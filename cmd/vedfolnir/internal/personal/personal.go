@@ -52,15 +52,8 @@ type Code struct {
 
 // Notice is a line of the Safety page.
 type Notice struct {
-	Kind    notice.Kind `json:"kind"`
-	Text    string      `json:"text"`
-	Detail  string      `json:"detail"`
-	Times   int         `json:"times"`
-	First   time.Time   `json:"first_at"`
-	Last    time.Time   `json:"at"`
-	Device  string      `json:"device"`
-	Address string      `json:"ip_address"`
-	New     bool        `json:"is_new"`
+	notice.View
+	New bool `json:"is_new"`
 }
 
 // Person is the profile.
@@ -194,7 +187,7 @@ func (d *Data) profile(ctx context.Context, people *directory.Directory, id sess
 	}
 	told, err := people.Notices(ctx, id)
 	for _, n := range told {
-		d.Notices = append(d.Notices, Notice{n.Kind, n.Title(), n.Detail, n.Times, n.First, n.Last, n.Device, n.Address, n.New})
+		d.Notices = append(d.Notices, Notice{n.View(), n.New})
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/vedfolnir/session"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
@@ -68,17 +67,9 @@ func (a *App) see(r *http.Request) error {
 
 // told is a notice as the API tells it.
 type told struct {
-	ID      int64       `json:"id"`
-	Kind    notice.Kind `json:"kind"`
-	Text    string      `json:"text"`
-	Detail  string      `json:"detail"`
-	Times   int         `json:"times"`
-	First   time.Time   `json:"first_at"`
-	Last    time.Time   `json:"at"`
-	Device  string      `json:"device"`
-	Address string      `json:"ip_address"`
-	Several bool        `json:"several"`
-	New     bool        `json:"is_new"`
+	ID int64 `json:"id"`
+	notice.View
+	New bool `json:"is_new"`
 }
 
 // safety is the page for a program.
@@ -94,7 +85,7 @@ func (a *App) safety(w http.ResponseWriter, r *http.Request) {
 		New     int    `json:"new"`
 	}{Success: true, Notices: []told{}}
 	for _, n := range lines {
-		answer.Notices = append(answer.Notices, told{n.ID, n.Kind, n.Title(), n.Detail, n.Times, n.First, n.Last, n.Device, n.Address, n.Several, n.New})
+		answer.Notices = append(answer.Notices, told{n.ID, n.View(), n.New})
 		if n.New {
 			answer.New++
 		}

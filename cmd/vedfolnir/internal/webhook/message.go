@@ -23,17 +23,9 @@ type message struct {
 }
 
 type data struct {
-	Kind      notice.Kind `json:"kind"`
-	Text      string      `json:"text"` // what happened, for the person
-	Detail    string      `json:"detail"`
-	Times     int         `json:"times"`
-	First     time.Time   `json:"first_at"`
-	Last      time.Time   `json:"at"`
-	Person    person      `json:"person"`
-	Device    string      `json:"device"`
-	Address   string      `json:"ip_address"`
-	Several   bool        `json:"several"`
-	SafetyURL string      `json:"safety_url"`
+	notice.View
+	Person    person `json:"person"`
+	SafetyURL string `json:"safety_url"`
 }
 
 type person struct {
@@ -81,11 +73,7 @@ func Test(origin string, now time.Time) directory.Message {
 }
 
 func build(kind, origin string, e directory.Entry, n notice.Notice) directory.Message {
-	body, err := json.Marshal(message{kind, n.Last.UTC(), data{
-		Kind: n.Kind, Text: n.Title(), Detail: n.Detail, Times: n.Times, First: n.First.UTC(), Last: n.Last.UTC(),
-		Person: person{e.ID, e.Username, e.Email}, Device: n.Device, Address: n.Address, Several: n.Several,
-		SafetyURL: origin + "/safety",
-	}})
+	body, err := json.Marshal(message{kind, n.Last.UTC(), data{n.View(), person{e.ID, e.Username, e.Email}, origin + "/safety"}})
 	if err != nil {
 		panic(err) // texts, numbers and times of this program: they can be written
 	}

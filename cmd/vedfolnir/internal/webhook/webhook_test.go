@@ -100,8 +100,8 @@ func TestWhatIsSent(t *testing.T) {
 		t.Errorf("%v", r.Header)
 	}
 	want := `{"type":"safety.passkey_added","timestamp":"2026-03-01T12:00:00Z","data":{"kind":"passkey_added","text":"A passkey was added: YubiKey","detail":"YubiKey","times":1,` +
-		`"first_at":"2026-03-01T12:00:00Z","at":"2026-03-01T12:00:00Z","person":{"id":7,"username":"kim","email":"kim@example.org"},` +
-		`"device":"Firefox on Linux","ip_address":"192.0.2.1","several":false,"safety_url":"https://id.example/safety"}}`
+		`"first_at":"2026-03-01T12:00:00Z","at":"2026-03-01T12:00:00Z",` +
+		`"device":"Firefox on Linux","ip_address":"192.0.2.1","several":false,"person":{"id":7,"username":"kim","email":"kim@example.org"},"safety_url":"https://id.example/safety"}}`
 	if string(body) != want {
 		t.Errorf("%s", body)
 	}
