@@ -107,7 +107,7 @@ func (t *tab) ask(way int, cookies map[string]string, csrf string, q request) (a
 		a.servedBy(t.cluster, w.Header.Get("X-Served-By"))
 	}
 	if a.status >= 400 {
-		_ = json.Unmarshal(a.body, &a.problem) // nginx answers in HTML
+		_ = json.Unmarshal(a.body, &a.problem) // it may be a page
 	}
 	return a
 }

@@ -26,6 +26,7 @@ func (c *cluster) front() {
 	conf := regexp.MustCompile(`(?m)^\s*ssl_.*$`).ReplaceAllString(string(content), "")
 	for _, r := range [][2]string{
 		{"listen 443 ssl;", "listen " + c.nginx + "; add_header X-Served-By $upstream_addr always;"},
+		{"Retry-After 5 always;", "Retry-After 5 always; add_header X-Served-By $upstream_addr always;"}, // if nobody gave it
 		{"listen 80;", "listen " + freeAddress(c.t) + ";"},
 		{"server 127.0.0.1:8080 max_fails=0;", servers},
 		{"X-Forwarded-Proto $scheme;", "X-Forwarded-Proto https;"},
@@ -33,7 +34,7 @@ func (c *cluster) front() {
 		if !strings.Contains(conf, r[0]) {
 			c.t.Fatalf("deploy/nginx.conf does not say %q", r[0])
 		}
-		conf = strings.Replace(conf, r[0], r[1], 1)
+		conf = strings.ReplaceAll(conf, r[0], r[1])
 	}
 	nginxtest.Start(c.t, c.t.TempDir(), conf, c.nginx)
 }
