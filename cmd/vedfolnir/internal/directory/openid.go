@@ -21,19 +21,19 @@ var (
 	ErrNoLink = errors.New("there is no such link")
 )
 
-// Subject is somebody by the word of an OpenID provider. Both together are theirs for
+// Identity is somebody by the word of an OpenID provider. Both together are theirs for
 // ever; an e-mail address is not.
-type Subject struct{ Issuer, Subject string }
+type Identity struct{ Issuer, Subject string }
 
 // Link ties a person to who they are at a provider, where they may then sign in.
 type Link struct {
-	Subject
+	Identity
 	LinkedAt time.Time
 	LastUsed time.Time // zero: never
 }
 
 // Linked returns whose link it is, or [session.ErrUnknownUser].
-func (d *Directory) Linked(ctx context.Context, s Subject) (session.UserID, error) {
+func (d *Directory) Linked(ctx context.Context, s Identity) (session.UserID, error) {
 	var row int64
 	err := d.db.QueryRowContext(ctx, `SELECT person_id FROM directory_openid_links WHERE issuer = ? AND subject = ?`, s.Issuer, s.Subject).Scan(&row)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -47,7 +47,7 @@ func (d *Directory) Linked(ctx context.Context, s Subject) (session.UserID, erro
 
 // UseLink notes that the person signs in by it, or returns [ErrNoLink] if it is not
 // theirs any more.
-func (d *Directory) UseLink(ctx context.Context, id session.UserID, s Subject, now time.Time) error {
+func (d *Directory) UseLink(ctx context.Context, id session.UserID, s Identity, now time.Time) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return fmt.Errorf("directory: use link: %w", ErrNoLink)
@@ -75,7 +75,7 @@ func (d *Directory) Links(ctx context.Context, id session.UserID) (links []Link,
 	for rows.Next() {
 		var l Link
 		var made, used int64
-		if err := rows.Scan(&l.Issuer, &l.Subject.Subject, &made, &used); err != nil {
+		if err := rows.Scan(&l.Issuer, &l.Subject, &made, &used); err != nil {
 			return nil, fmt.Errorf("directory: read links: %w", err)
 		}
 		l.LinkedAt, l.LastUsed = fromMicros(made), fromMicros(used)
@@ -102,7 +102,7 @@ func (d *Directory) ProvesHere(ctx context.Context, id session.UserID) (here boo
 
 // Link ties the person to s. Errors: [session.ErrUnknownUser], [ErrLinked]. To do so
 // twice is no error.
-func (d *Directory) Link(ctx context.Context, id session.UserID, s Subject, now time.Time) error {
+func (d *Directory) Link(ctx context.Context, id session.UserID, s Identity, now time.Time) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return session.ErrUnknownUser
@@ -129,7 +129,7 @@ func (d *Directory) Link(ctx context.Context, id session.UserID, s Subject, now 
 	return nil
 }
 
-func (d *Directory) insertLink(ctx context.Context, tx *transaction, person int64, s Subject, now time.Time) error {
+func (d *Directory) insertLink(ctx context.Context, tx *transaction, person int64, s Identity, now time.Time) error {
 	err := tx.change(ctx, session.ErrUnknownUser, `
 		INSERT INTO directory_openid_links (issuer, subject, person_id, linked_at)
 		SELECT ?1, ?2, id, ?4 FROM directory_people WHERE id = ?3 ON CONFLICT DO NOTHING`, s.Issuer, s.Subject, person, now.UnixMicro())
@@ -142,7 +142,7 @@ func (d *Directory) insertLink(ctx context.Context, tx *transaction, person int6
 // Unlink returns [ErrNoLink] if it is not the person's, and [ErrLastWayIn] if they
 // could not sign in without it. End their other sessions with the reason
 // CredentialChanged.
-func (d *Directory) Unlink(ctx context.Context, id session.UserID, s Subject) error {
+func (d *Directory) Unlink(ctx context.Context, id session.UserID, s Identity) error {
 	key, err := rowID(string(id))
 	if err != nil {
 		return fmt.Errorf("directory: unlink: %w", ErrNoLink)
@@ -167,7 +167,7 @@ func (d *Directory) Unlink(ctx context.Context, id session.UserID, s Subject) er
 
 // ProviderSession says which of a provider's sessions one of ours began in.
 type ProviderSession struct {
-	Subject
+	Identity
 	SessionID string // the provider's; empty: it was not told
 	Session   session.ID
 	User      session.UserID
@@ -191,7 +191,7 @@ func (d *Directory) Began(ctx context.Context, s ProviderSession, since, now tim
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO directory_openid_sessions (session, person_id, issuer, subject, sid, good_until) VALUES (?, ?, ?, ?, ?, ?)`,
-			s.Session[:], key, s.Issuer, s.Subject.Subject, s.SessionID, s.Until.UnixMicro())
+			s.Session[:], key, s.Issuer, s.Subject, s.SessionID, s.Until.UnixMicro())
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (tx *transaction) signedOutThere(ctx context.Context, s ProviderSession, si
 	err = tx.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM directory_openid_logouts
 			WHERE issuer = ?1 AND heard_at >= ?2 AND (subject = ?3 AND (sid IN ('', ?4) OR ?4 = '') OR subject = '' AND sid = ?4 AND ?4 <> ''))`,
-		s.Issuer, since.UnixMicro(), s.Subject.Subject, s.SessionID).Scan(&over)
+		s.Issuer, since.UnixMicro(), s.Subject, s.SessionID).Scan(&over)
 	return over, err
 }
 
@@ -222,7 +222,7 @@ func (d *Directory) WentOn(ctx context.Context, s ProviderSession, since time.Ti
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `UPDATE directory_openid_sessions SET sid = ? WHERE session = ? AND issuer = ? AND subject = ?`,
-			s.SessionID, s.Session[:], s.Issuer, s.Subject.Subject)
+			s.SessionID, s.Session[:], s.Issuer, s.Subject)
 		if err != nil {
 			return err
 		}
@@ -358,7 +358,7 @@ func (d *Directory) ProviderSessions(ctx context.Context, id session.UserID) (li
 		s := ProviderSession{User: id}
 		var handle []byte
 		var until int64
-		if err := rows.Scan(&handle, &s.Issuer, &s.Subject.Subject, &s.SessionID, &until); err != nil {
+		if err := rows.Scan(&handle, &s.Issuer, &s.Subject, &s.SessionID, &until); err != nil {
 			return nil, fmt.Errorf("directory: read provider's sessions: %w", err)
 		}
 		s.Session, s.Until = session.ID(handle), fromMicros(until)

@@ -15,7 +15,7 @@ import (
 
 const issuer = "https://id.example.org"
 
-var kimThere = directory.Subject{Issuer: issuer, Subject: "kim there"}
+var kimThere = directory.Identity{Issuer: issuer, Subject: "kim there"}
 
 // onTwoNodes runs a test on each engine, with two nodes that share a database.
 func onTwoNodes(t *testing.T, test func(t *testing.T, here, there *directory.Directory)) {
@@ -47,7 +47,7 @@ func TestLinks(t *testing.T) {
 		if id, err := there.Linked(ctx, kimThere); err != nil || id != kim {
 			t.Errorf("%q, %v", id, err)
 		}
-		for name, other := range map[string]directory.Subject{
+		for name, other := range map[string]directory.Identity{
 			"the subject elsewhere":      {Issuer: "https://other.example", Subject: kimThere.Subject},
 			"another subject":            {Issuer: issuer, Subject: "Kim there"},
 			"nobody":                     {},
@@ -60,10 +60,10 @@ func TestLinks(t *testing.T) {
 		if err := there.Link(ctx, sam, kimThere, noon); !errors.Is(err, directory.ErrLinked) {
 			t.Errorf("somebody else's: %v", err)
 		}
-		if err := there.Link(ctx, kim, directory.Subject{Issuer: issuer, Subject: "another"}, noon); !errors.Is(err, directory.ErrLinked) {
+		if err := there.Link(ctx, kim, directory.Identity{Issuer: issuer, Subject: "another"}, noon); !errors.Is(err, directory.ErrLinked) {
 			t.Errorf("a second one there: %v", err)
 		}
-		if err := there.Link(ctx, "999", directory.Subject{Issuer: issuer, Subject: "nobody's"}, noon); !errors.Is(err, session.ErrUnknownUser) {
+		if err := there.Link(ctx, "999", directory.Identity{Issuer: issuer, Subject: "nobody's"}, noon); !errors.Is(err, session.ErrUnknownUser) {
 			t.Errorf("nobody's: %v", err)
 		}
 		if err := there.UseLink(ctx, kim, kimThere, noon.Add(time.Hour)); err != nil {
@@ -72,7 +72,7 @@ func TestLinks(t *testing.T) {
 		if err := there.UseLink(ctx, sam, kimThere, noon.Add(2*time.Hour)); !errors.Is(err, directory.ErrNoLink) {
 			t.Errorf("used by somebody else: %v", err)
 		}
-		want := []directory.Link{{Subject: kimThere, LinkedAt: noon, LastUsed: noon.Add(time.Hour)}}
+		want := []directory.Link{{Identity: kimThere, LinkedAt: noon, LastUsed: noon.Add(time.Hour)}}
 		if links, err := here.Links(ctx, kim); err != nil || !slices.Equal(links, want) {
 			t.Errorf("%+v, %v", links, err)
 		}
@@ -96,7 +96,7 @@ func TestSomebodyWithoutAPassword(t *testing.T) {
 	t.Parallel()
 	onTwoNodes(t, func(t *testing.T, here, there *directory.Directory) {
 		ctx := t.Context()
-		newcomer := directory.Newcomer{Username: "kim", Email: "kim@example.org", Link: directory.Link{Subject: kimThere, LinkedAt: noon}}
+		newcomer := directory.Newcomer{Username: "kim", Email: "kim@example.org", Link: directory.Link{Identity: kimThere, LinkedAt: noon}}
 		withPassword := newcomer
 		withPassword.Password = password
 		if _, err := here.Add(ctx, withPassword); err == nil {
@@ -147,7 +147,7 @@ func began(t *testing.T, d *directory.Directory, user session.UserID, n byte, su
 	t.Helper()
 	id := session.ID{n}
 	over, err := d.Began(t.Context(), directory.ProviderSession{
-		Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: sid, Session: id, User: user, Until: noon.Add(24 * time.Hour),
+		Identity: directory.Identity{Issuer: issuer, Subject: subject}, SessionID: sid, Session: id, User: user, Until: noon.Add(24 * time.Hour),
 	}, noon.Add(time.Second), noon)
 	if err != nil || over {
 		t.Fatalf("%v, %v", over, err)
@@ -166,7 +166,7 @@ func TestASignOutThereFindsWhatBeganThere(t *testing.T) {
 		began(t, here, sam, 4, "sam", "s4")
 		sams := began(t, here, sam, 5, "sam", "")
 		if over, err := here.Began(ctx, directory.ProviderSession{
-			Subject: directory.Subject{Issuer: "https://other.example", Subject: "kim"}, SessionID: "s1", Session: session.ID{6}, User: kim, Until: noon.Add(time.Hour),
+			Identity: directory.Identity{Issuer: "https://other.example", Subject: "kim"}, SessionID: "s1", Session: session.ID{6}, User: kim, Until: noon.Add(time.Hour),
 		}, noon, noon); err != nil || over {
 			t.Fatalf("%v, %v", over, err)
 		}
@@ -191,7 +191,7 @@ func TestASignOutThereFindsWhatBeganThere(t *testing.T) {
 			}
 		}
 		for _, subject := range []string{"sam", "kim"} { // the first is none of whose session it is
-			over, err := here.WentOn(ctx, directory.ProviderSession{Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: "new for " + subject, Session: second}, noon.Add(time.Second))
+			over, err := here.WentOn(ctx, directory.ProviderSession{Identity: directory.Identity{Issuer: issuer, Subject: subject}, SessionID: "new for " + subject, Session: second}, noon.Add(time.Second))
 			if err != nil || over {
 				t.Fatal(over, err)
 			}
@@ -203,7 +203,7 @@ func TestASignOutThereFindsWhatBeganThere(t *testing.T) {
 			}
 		}
 		for subject, want := range map[string]bool{"sam": false, "kim": true} { // who has signed out of it by now
-			over, err := here.WentOn(ctx, directory.ProviderSession{Subject: directory.Subject{Issuer: issuer, Subject: subject}, SessionID: "new for kim", Session: second}, noon)
+			over, err := here.WentOn(ctx, directory.ProviderSession{Identity: directory.Identity{Issuer: issuer, Subject: subject}, SessionID: "new for kim", Session: second}, noon)
 			if err != nil || over != want {
 				t.Errorf("gone on late, %s: %v, %v", subject, over, err)
 			}
@@ -265,7 +265,7 @@ func TestASignInThatCrossesASignOutThere(t *testing.T) {
 			var errs [2]error
 			both.Go(func() {
 				over, errs[0] = here.Began(ctx, directory.ProviderSession{
-					Subject: directory.Subject{Issuer: issuer, Subject: subject}, Session: session.ID{byte(i)}, User: kim, Until: noon.Add(time.Hour),
+					Identity: directory.Identity{Issuer: issuer, Subject: subject}, Session: session.ID{byte(i)}, User: kim, Until: noon.Add(time.Hour),
 				}, noon, noon)
 			})
 			both.Go(func() {
@@ -300,7 +300,7 @@ func TestASignInThatCrossesASignOutThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			over, err := there.Began(ctx, directory.ProviderSession{
-				Subject: directory.Subject{Issuer: c.word.Issuer, Subject: "a"}, SessionID: "s", Session: session.ID{100, byte(i)}, User: kim, Until: noon.Add(time.Hour),
+				Identity: directory.Identity{Issuer: c.word.Issuer, Subject: "a"}, SessionID: "s", Session: session.ID{100, byte(i)}, User: kim, Until: noon.Add(time.Hour),
 			}, c.since, noon)
 			if err != nil || over != c.over {
 				t.Errorf("%d: over %v, %v", i, over, err)
@@ -317,7 +317,7 @@ func TestWhatIsKeptOfAProviderGoes(t *testing.T) {
 		kim, sam := add(t, here, "kim"), add(t, here, "sam")
 		began(t, here, kim, 1, "kim", "s1")
 		if _, err := here.Began(ctx, directory.ProviderSession{
-			Subject: kimThere, Session: session.ID{2}, User: kim, Until: noon.Add(72 * time.Hour),
+			Identity: kimThere, Session: session.ID{2}, User: kim, Until: noon.Add(72 * time.Hour),
 		}, noon, noon.Add(24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}

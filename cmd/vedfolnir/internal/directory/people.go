@@ -133,7 +133,7 @@ func (d *Directory) insert(ctx context.Context, n Newcomer, hash string, may fun
 		if err := d.note(ctx, tx, "person_added", id, 0, ""); err != nil || n.Link == (Link{}) {
 			return err
 		}
-		return d.insertLink(ctx, tx, id, n.Link.Subject, n.Link.LinkedAt)
+		return d.insertLink(ctx, tx, id, n.Link.Identity, n.Link.LinkedAt)
 	})
 	return session.UserID(strconv.FormatInt(id, 10)), err
 }

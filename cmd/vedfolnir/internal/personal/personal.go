@@ -209,7 +209,7 @@ func (d *Data) credentials(ctx context.Context, people *directory.Directory, id 
 
 func links(ctx context.Context, people *directory.Directory, id session.UserID) ([]Link, error) {
 	list := []Link{}
-	at := func(s directory.Subject) *Link {
+	at := func(s directory.Identity) *Link {
 		i := slices.IndexFunc(list, func(l Link) bool { return l.Issuer == s.Issuer && l.Subject == s.Subject })
 		if i < 0 {
 			i, list = len(list), append(list, Link{Issuer: s.Issuer, Subject: s.Subject, Sessions: []ProviderSession{}})
@@ -221,7 +221,7 @@ func links(ctx context.Context, people *directory.Directory, id session.UserID) 
 		return nil, err
 	}
 	for _, l := range linked {
-		link := at(l.Subject)
+		link := at(l.Identity)
 		link.LinkedAt, link.LastUsed = optional(l.LinkedAt), optional(l.LastUsed)
 	}
 	began, err := people.ProviderSessions(ctx, id)
@@ -229,7 +229,7 @@ func links(ctx context.Context, people *directory.Directory, id session.UserID) 
 		return nil, err
 	}
 	for _, s := range began {
-		link := at(s.Subject)
+		link := at(s.Identity)
 		link.Sessions = append(link.Sessions, ProviderSession{s.Session, s.SessionID})
 	}
 	return list, nil

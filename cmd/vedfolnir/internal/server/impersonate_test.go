@@ -141,7 +141,7 @@ func TestAnOperatorFindsPeople(t *testing.T) {
 	s := demo(t)
 	for i := range 60 {
 		name := fmt.Sprintf("crowd-%02d", i)
-		link := directory.Link{Subject: directory.Subject{Issuer: "https://id.example.org", Subject: name}, LinkedAt: s.manager.Now()}
+		link := directory.Link{Identity: directory.Identity{Issuer: "https://id.example.org", Subject: name}, LinkedAt: s.manager.Now()}
 		if _, err := s.people.Add(t.Context(), directory.Newcomer{Username: name, Email: name + "@example.net", Link: link}); err != nil {
 			t.Fatal(err)
 		}

@@ -199,7 +199,7 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 	}
 	// After that, as a password is looked at: whoever takes the link away in between, and
 	// so ends what it let in, is not followed by this sign-in.
-	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	there := directory.Identity{Issuer: id.Issuer, Subject: id.Subject}
 	if err := a.people.UseLink(ctx, user, there, a.manager.Now()); errors.Is(err, directory.ErrNoLink) {
 		return errNobody
 	} else if err != nil {
@@ -210,7 +210,7 @@ func (a *App) signInAs(w http.ResponseWriter, r *http.Request, id openid.Identit
 		return err
 	}
 	over, err := a.people.Began(ctx, directory.ProviderSession{
-		Subject: there, SessionID: id.SessionID, Session: c.Session.ID, User: user, Until: c.Deadlines().Absolute,
+		Identity: there, SessionID: id.SessionID, Session: c.Session.ID, User: user, Until: c.Deadlines().Absolute,
 	}, since, a.manager.Now())
 	if err == nil && !over {
 		return nil

@@ -495,7 +495,7 @@ func TestAPersonLinksThemselves(t *testing.T) {
 	desk.open("/")
 	form := regexp.MustCompile(`name="csrf_token" value="([^"]*)"`)
 	sam.open("/")
-	stolen := url.Values{"csrf_token": {form.FindStringSubmatch(sam.page.body)[1]}, "issuer": {links[0].Issuer}, "subject": {links[0].Subject.Subject}}
+	stolen := url.Values{"csrf_token": {form.FindStringSubmatch(sam.page.body)[1]}, "issuer": {links[0].Issuer}, "subject": {links[0].Subject}}
 	if sam.do("POST", "/openid/unlink", strings.NewReader(stolen.Encode()), "Content-Type", "application/x-www-form-urlencoded"); sam.page.status != 403 {
 		t.Errorf("another's link: %d", sam.page.status)
 	}

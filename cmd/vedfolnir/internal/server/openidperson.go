@@ -24,7 +24,7 @@ import (
 // Their e-mail address decides only the first time, only if the operator has said that
 // it may, and only if the provider says that it is theirs.
 func (a *App) personOf(ctx context.Context, id openid.Identity) (session.UserID, error) {
-	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	there := directory.Identity{Issuer: id.Issuer, Subject: id.Subject}
 	user, err := a.people.Linked(ctx, there)
 	if errors.Is(err, session.ErrUnknownUser) && a.provider.MatchEmail && id.EmailVerified && strings.Contains(id.Email, "@") {
 		user, err = a.matched(ctx, id, there)
@@ -39,7 +39,7 @@ func (a *App) personOf(ctx context.Context, id openid.Identity) (session.UserID,
 }
 
 // matched links the person with that address.
-func (a *App) matched(ctx context.Context, id openid.Identity, there directory.Subject) (session.UserID, error) {
+func (a *App) matched(ctx context.Context, id openid.Identity, there directory.Identity) (session.UserID, error) {
 	account, err := a.people.Find(ctx, id.Email)
 	switch {
 	case err != nil:
@@ -54,7 +54,7 @@ func (a *App) matched(ctx context.Context, id openid.Identity, there directory.S
 }
 
 // linked links, and tells the person.
-func (a *App) linked(ctx context.Context, user session.UserID, there directory.Subject) error {
+func (a *App) linked(ctx context.Context, user session.UserID, there directory.Identity) error {
 	err := a.people.As(user).Link(ctx, user, there, a.manager.Now())
 	if errors.Is(err, directory.ErrLinked) || errors.Is(err, session.ErrUnknownUser) {
 		return err
@@ -70,7 +70,7 @@ var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // newcomer makes a person of what the provider tells. A name that is taken gets an
 // ending; an address that is taken is somebody's, who may be another.
-func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.Subject) (session.UserID, error) {
+func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.Identity) (session.UserID, error) {
 	// Where addresses decide, nobody gets one that they may not have: its owner would be
 	// taken for them.
 	if id.EmailDoubtful || a.provider.MatchEmail && !id.EmailVerified {
@@ -84,7 +84,7 @@ func (a *App) newcomer(ctx context.Context, id openid.Identity, there directory.
 	name = strings.Trim(noName.ReplaceAllString(name, "-"), "._-")
 	n := directory.Newcomer{
 		Username: name[:min(len(name), 57)], Email: id.Email,
-		Link: directory.Link{Subject: there, LinkedAt: a.manager.Now()},
+		Link: directory.Link{Identity: there, LinkedAt: a.manager.Now()},
 	}
 	if err := n.Check(); err != nil {
 		return "", fmt.Errorf("%w: %w", errNewcomer, err)
@@ -112,7 +112,7 @@ func (a *App) link(r *http.Request, t trip, id openid.Identity) error {
 	if err != nil {
 		return err
 	}
-	return a.linked(r.Context(), s.UserID, directory.Subject{Issuer: id.Issuer, Subject: id.Subject})
+	return a.linked(r.Context(), s.UserID, directory.Identity{Issuer: id.Issuer, Subject: id.Subject})
 }
 
 // provedThere notes that whoever went to the provider for that has proved anew who they
@@ -122,7 +122,7 @@ func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id ope
 	if err != nil {
 		return err
 	}
-	there := directory.Subject{Issuer: id.Issuer, Subject: id.Subject}
+	there := directory.Identity{Issuer: id.Issuer, Subject: id.Subject}
 	user, err := a.people.Linked(r.Context(), there)
 	if errors.Is(err, session.ErrUnknownUser) || err == nil && user != s.UserID {
 		return errAnother
@@ -133,7 +133,7 @@ func (a *App) provedThere(w http.ResponseWriter, r *http.Request, t trip, id ope
 	if _, err := a.sessions.StepUp(w, r, session.CreateRequest{UserID: user, Level: a.provider.level(id)}); err != nil {
 		return err
 	}
-	over, err := a.people.WentOn(r.Context(), directory.ProviderSession{Subject: there, SessionID: id.SessionID, Session: s.ID}, since)
+	over, err := a.people.WentOn(r.Context(), directory.ProviderSession{Identity: there, SessionID: id.SessionID, Session: s.ID}, since)
 	if err != nil || !over {
 		return unavailable(err)
 	}
@@ -173,7 +173,7 @@ func (p *provider) level(id openid.Identity) session.Level {
 // unlink takes one away. Whoever came in by it is out.
 func (a *App) unlink(w http.ResponseWriter, r *http.Request) {
 	ctx, s := r.Context(), session.FromContext(r.Context()).Session
-	there := directory.Subject{Issuer: r.PostFormValue("issuer"), Subject: r.PostFormValue("subject")}
+	there := directory.Identity{Issuer: r.PostFormValue("issuer"), Subject: r.PostFormValue("subject")}
 	err := a.people.As(s.UserID).Unlink(ctx, s.UserID, there)
 	switch {
 	case errors.Is(err, directory.ErrLastWayIn):
@@ -208,7 +208,7 @@ func (a *App) links(ctx context.Context, user session.UserID) (l ui.Links, err e
 	for _, link := range links {
 		l.Linkable = l.Linkable && link.Issuer != a.provider.Client.Issuer
 		l.Links = append(l.Links, ui.Link{
-			Issuer: link.Issuer, Subject: link.Subject.Subject, Name: a.provider.host(link.Issuer),
+			Issuer: link.Issuer, Subject: link.Subject, Name: a.provider.host(link.Issuer),
 			Made: ui.At(link.LinkedAt, now), Used: ui.At(link.LastUsed, now),
 		})
 	}

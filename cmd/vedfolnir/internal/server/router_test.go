@@ -150,7 +150,7 @@ func (w *walk) do(t *testing.T, v visit, method, path string, forge func(*http.R
 }
 
 // alexThere is who alex is at a provider.
-var alexThere = directory.Subject{Issuer: "https://id.example.org", Subject: "alex"}
+var alexThere = directory.Identity{Issuer: "https://id.example.org", Subject: "alex"}
 
 // alex is the person of the walk.
 func (w *walk) alex(t *testing.T) session.UserID { return w.named(t, "alex") }
