@@ -153,7 +153,8 @@ var allowed = map[string][]string{
 	"cmd/vedfolnir/internal/server":                     {".", "internal/background", "assurance", "audit", "suspicion", "sessionhttp", "sqlitestore", "memstore", "cmd/vedfolnir/internal/*"},
 	"bench":                                             {".", "sessionhttp", "sqlitestore", "memstore", "pgstore", "pgstore/pgbus"},
 	"test":                                              {},
-	"test/attack":                                       {"internal/nginxtest"},
+	"test/attack":                                       {"internal/nginxtest", "test/attack/shop"},
+	"test/attack/shop":                                  {".", "sessionhttp", "sqlitestore"},
 	"test/cluster":                                      {},
 	"test/e2e/rotating":                                 {".", "memstore", "sessionhttp"},
 }

@@ -19,7 +19,7 @@ type attack struct {
 
 // attacks in the order in which they are tried. What was said and stored is
 // searched at the end, when there is something to find.
-var attacks = slices.Concat(forgeries, siblings, tokens, floods, caches, streams, guesses, leaks)
+var attacks = slices.Concat(forgeries, siblings, tokens, impersonations, guests, floods, caches, streams, guesses, leaks)
 
 // TestAttacks tries each of them on one server with people of its own.
 func TestAttacks(t *testing.T) {
