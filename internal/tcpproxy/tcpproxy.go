@@ -4,6 +4,7 @@ package tcpproxy
 
 import (
 	"net"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,10 +35,17 @@ type fault struct {
 	over            chan struct{}
 }
 
-// Start a proxy in front of the server at HOST:PORT. It ends with the test.
+// Start a proxy in front of the server at HOST:PORT, or at the path of a socket. It
+// ends with the test.
 func Start(t testing.TB, server string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return StartAt(t, "127.0.0.1:0", server)
+}
+
+// StartAt listens at HOST:PORT of this machine; port 0: any.
+func StartAt(t testing.TB, listen, server string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +131,11 @@ func (p *Proxy) serve(client net.Conn) {
 		reset(client)
 		return
 	}
-	server, err := net.Dial("tcp", *p.server.Load())
+	address, network := *p.server.Load(), "tcp"
+	if filepath.IsAbs(address) {
+		network = "unix"
+	}
+	server, err := net.Dial(network, address)
 	if err != nil {
 		reset(client)
 		return

@@ -28,7 +28,7 @@ func (f *faults) sleep(d time.Duration) { time.Sleep(min(d, time.Until(f.until))
 func (f *faults) befall(n *node, random *rand.Rand) {
 	for f.going() {
 		f.sleep(time.Second + time.Duration(random.Int64N(int64(4*time.Second))))
-		length, by, what := f.length(random), time.Duration(10+random.IntN(300))*time.Millisecond, random.IntN(7)
+		length, by, what := f.length(random), time.Duration(20+random.IntN(600))*time.Millisecond, random.IntN(7)
 		f.everywhere.RLock()
 		f.one(n, what, length, by)
 		f.everywhere.RUnlock()
@@ -50,15 +50,15 @@ func (f *faults) one(n *node, what int, length, by time.Duration) {
 		f.sleep(length)
 		n.signal(syscall.SIGCONT)
 	case 3:
-		mend := n.proxy.cut()
+		n.database.Swallow()
 		f.sleep(length)
-		mend()
+		n.database.Heal()
 	case 4:
-		mend := n.proxy.slow(by)
+		n.database.Delay(by)
 		f.sleep(length)
-		mend()
+		n.database.Heal()
 	case 5:
-		n.proxy.reset()
+		n.database.HangUp()
 	case 6:
 		mend, err := n.island.pull()
 		f.sleep(length)
@@ -86,16 +86,15 @@ func (f *faults) outage(random *rand.Rand) {
 		length, reset := f.length(random), random.IntN(2) == 0
 		f.everywhere.Lock()
 		f.counted("fault: database away from all")
-		var mend []func()
 		for _, n := range f.cluster.nodes {
-			mend = append(mend, n.proxy.cut())
+			n.database.Swallow()
 			if reset {
-				n.proxy.reset()
+				n.database.HangUp()
 			}
 		}
 		f.sleep(length)
-		for _, m := range mend {
-			m()
+		for _, n := range f.cluster.nodes {
+			n.database.Heal()
 		}
 		f.everywhere.Unlock()
 	}

@@ -36,7 +36,7 @@ func TestANodeThatWasStoppedOrCutOffServesNothingOld(t *testing.T) {
 	everywhere()
 
 	c.nodes[1].signal(syscall.SIGSTOP)
-	mend := c.nodes[2].proxy.cut()
+	c.nodes[2].database.Swallow()
 	var plug func() error
 	if c.nodes[3].island.name != "" {
 		var err error
@@ -44,8 +44,8 @@ func TestANodeThatWasStoppedOrCutOffServesNothingOld(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else {
-		hold := c.nodes[3].proxy.cut()
-		plug = func() error { hold(); return nil }
+		c.nodes[3].database.Swallow()
+		plug = func() error { c.nodes[3].database.Heal(); return nil }
 	}
 	parted := r.now()
 	meanwhile := func() time.Duration { return time.Duration(r.now() - parted) }
@@ -74,7 +74,7 @@ func TestANodeThatWasStoppedOrCutOffServesNothingOld(t *testing.T) {
 	for range 20 {
 		ask(1)
 	}
-	mend()
+	c.nodes[2].database.Heal()
 	if err := plug(); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vedfolnir/session/internal/tcpproxy"
 	"github.com/vedfolnir/session/internal/testservers"
 )
 
@@ -40,12 +41,12 @@ type cluster struct {
 type node struct {
 	number int
 	*island
-	*proxy
-	addr    string
-	flags   []string
-	folder  string
-	program string
-	said    *output // all that it ever said
+	database *tcpproxy.Proxy // in front of it
+	addr     string
+	flags    []string
+	folder   string
+	program  string
+	said     *output // all that it ever said
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -67,11 +68,15 @@ func newCluster(t testing.TB, nodes int) *cluster {
 		if i.name == "" {
 			n.addr = freeAddress(t)
 		}
-		n.proxy = proxyTo(t, net.JoinHostPort(i.database, "0"), address)
 		own := *address
 		query := own.Query()
-		query.Set("host", n.proxy.addr().IP.String())
-		query.Set("port", fmt.Sprint(n.proxy.addr().Port))
+		n.database = tcpproxy.StartAt(t, net.JoinHostPort(i.database, "0"), serverOf(query))
+		at, port, err := net.SplitHostPort(n.database.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query.Set("host", at)
+		query.Set("port", port)
 		own.RawQuery = query.Encode()
 		n.flags = []string{"serve", "--database=" + own.String(), "--keys=v.keys", "--addr=" + n.addr, "--trusted-proxy=" + i.people}
 		c.nodes = append(c.nodes, n)
@@ -88,6 +93,15 @@ func newCluster(t testing.TB, nodes int) *cluster {
 	}
 	c.front()
 	return c
+}
+
+// serverOf the database is where it listens: the host may be the folder of a socket.
+func serverOf(database url.Values) string {
+	host, port := database.Get("host"), database.Get("port")
+	if filepath.IsAbs(host) {
+		return filepath.Join(host, ".s.PGSQL."+port)
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // command is what an operator types. It goes to the database past every fault.
