@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vedfolnir/session"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/personal"
 )
 
@@ -18,7 +19,7 @@ func (d *opened) anybody(c *Call, text string) (id session.UserID, name string, 
 		return e.ID, e.Username, nil
 	}
 	var missing notFound
-	if id, ok := personal.ID(text); ok && errors.As(err, &missing) {
+	if id, ok := directory.ParseID(text); ok && errors.As(err, &missing) {
 		return id, "the person " + text, nil
 	}
 	return "", "", err

@@ -137,6 +137,12 @@ func fromMicros(t int64) time.Time {
 	return time.UnixMicro(t).UTC()
 }
 
+// ParseID reads an id that somebody has, or may have had before they were removed.
+func ParseID(text string) (session.UserID, bool) {
+	_, err := rowID(text)
+	return session.UserID(text), err == nil
+}
+
 var errNoRowID = errors.New("no id of a row")
 
 // rowID accepts the canonical text only, so that one person has one id.

@@ -14,11 +14,14 @@ import (
 // not sign in. Which of the three is not told.
 var ErrCredentials = errors.New("name or password is wrong")
 
+// Nobody is the id of an account that there is not.
+const Nobody session.UserID = "0"
+
 // Account is what a sign-in looks at. It does not tell whether there is such a
 // person; only Check does, to who has the password.
 type Account struct {
-	// ID is whose sessions a sign-in would be among; "0", which is nobody's, if
-	// there is no such person.
+	// ID is whose sessions a sign-in would be among; [Nobody] if there is no such
+	// person.
 	ID session.UserID
 
 	row int64

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vedfolnir/session"
@@ -260,10 +259,4 @@ func Erase(ctx context.Context, people *directory.Directory, store database.Stor
 		return e, fmt.Errorf("erase sessions and audit: %w", err)
 	}
 	return e, nil
-}
-
-// ID reports whether the text is one that somebody may have had.
-func ID(text string) (session.UserID, bool) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	return session.UserID(text), err == nil && n > 0 && strconv.FormatInt(n, 10) == text
 }

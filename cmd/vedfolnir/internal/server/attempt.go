@@ -31,9 +31,9 @@ func withAttempt(next http.Handler) http.Handler {
 // attemptOf a request that came through withAttempt, as all do.
 func attemptOf(ctx context.Context) *attempt { return ctx.Value(attemptKey{}).(*attempt) }
 
-// tries notes whose name was given; "0" is nobody's.
+// tries notes whose name was given.
 func tries(ctx context.Context, user session.UserID) {
-	if user != "0" {
+	if user != directory.Nobody {
 		attemptOf(ctx).user = user
 	}
 }

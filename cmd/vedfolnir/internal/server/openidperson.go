@@ -44,7 +44,7 @@ func (a *App) matched(ctx context.Context, id openid.Identity, there directory.I
 	switch {
 	case err != nil:
 		return "", unavailable(err)
-	case account.ID == "0":
+	case account.ID == directory.Nobody:
 		return "", session.ErrUnknownUser
 	}
 	if err := a.linked(ctx, account.ID, there); err != nil {

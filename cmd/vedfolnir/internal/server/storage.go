@@ -10,6 +10,7 @@ import (
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 )
 
 // pingTimeout is how long the database may take before the server is not ready.
@@ -56,7 +57,7 @@ func (s *storage) ping(ctx context.Context) error {
 	if p, ok := s.Store.(interface{ Ping(context.Context) error }); ok { // which waits for nobody's reads
 		return p.Ping(ctx)
 	}
-	_, err := s.SignInEpoch(ctx, "0")
+	_, err := s.SignInEpoch(ctx, directory.Nobody)
 	return err
 }
 

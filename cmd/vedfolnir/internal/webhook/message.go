@@ -69,7 +69,7 @@ func worth(n notice.Notice, before int) bool {
 
 // Test is a message about nobody.
 func Test(origin string, now time.Time) directory.Message {
-	return build(TestType, origin, directory.Entry{ID: "0", Username: "nobody", Email: "nobody@example.org"}, notice.At(now, "test"))
+	return build(TestType, origin, directory.Entry{ID: directory.Nobody, Username: "nobody", Email: "nobody@example.org"}, notice.At(now, "test"))
 }
 
 func build(kind, origin string, e directory.Entry, n notice.Notice) directory.Message {
