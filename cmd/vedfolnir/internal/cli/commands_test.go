@@ -43,6 +43,37 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
+// A row of the documented table names commands as "user add", "list", which is "user
+// list", or each by itself.
+func TestOperationsNamesEveryCommand(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| Command | |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	documented := map[string]bool{}
+	for row := range strings.Lines(table) {
+		noun := ""
+		for _, quoted := range regexp.MustCompile("`([a-z -]+)`").FindAllStringSubmatch(strings.Split(row, "|")[1], -1) {
+			if before, _, ok := strings.Cut(quoted[1], " "); ok {
+				noun, documented["vedfolnir "+quoted[1]] = before+" ", true
+			} else {
+				documented["vedfolnir "+noun+quoted[1]] = true
+			}
+		}
+	}
+	for _, n := range commands(t) {
+		if !documented[name(n)] {
+			t.Errorf("docs/operations.md does not have %s", name(n))
+		}
+		delete(documented, name(n))
+	}
+	for extra := range documented {
+		t.Errorf("docs/operations.md has %s, and there is no such command", extra)
+	}
+}
+
 func TestEveryCommandThatListsWritesJSON(t *testing.T) {
 	for _, n := range commands(t) {
 		json := false
