@@ -9,16 +9,27 @@ import (
 	"github.com/vedfolnir/session/config"
 )
 
-// What can be set, in the words of the package config.
+// What can be set; [config] has the fields, with their units and defaults.
 type (
-	Timeout     = config.Timeout
-	Cleanup     = config.Cleanup
-	Sync        = config.Sync
-	Security    = config.Security
-	Features    = config.Features
-	Kinds       = config.Kinds
+	// Timeout holds the clocks of a session: the fields of [config.Timeout].
+	Timeout = config.Timeout
+	// Cleanup says how ended sessions go: the fields of [config.Cleanup].
+	Cleanup = config.Cleanup
+	// Sync says how tabs and nodes keep up: the fields of [config.Sync].
+	Sync = config.Sync
+	// Security holds limits, keys and the policy for what is suspicious: the fields of
+	// [config.Security].
+	Security = config.Security
+	// Features can be switched off: the fields of [config.Features].
+	Features = config.Features
+	// Kinds holds the limits of people who are not to be remembered, of guests, and of
+	// operators who act as somebody: the fields of [config.Kinds].
+	Kinds = config.Kinds
+	// LimitPolicy says what happens to a sign-in at the limit of concurrent sessions. The
+	// zero value is [EvictOldest].
 	LimitPolicy = config.LimitPolicy
-	Setting     = config.Setting
+	// Setting is one line of [Settings]: the fields of [config.Setting].
+	Setting = config.Setting
 	// ConfigError is one mistake in a Config. [New] and [ConfigFromEnv] join all of
 	// them into one error.
 	ConfigError = config.Error
