@@ -348,13 +348,17 @@ func (h *Handler) getSecurity(w http.ResponseWriter, c *call) error {
 	return nil
 }
 
-// EndOthers ends all of the person's sessions but this one, and returns how many.
+// EndOthers ends all sessions of the person of c but c itself, and returns how many. It
+// is a page's own way to what the API does, and asks for no recent proof: put
+// [Handler.RequireRecent] in front. The errors are those of
+// [session.Manager.RevokeOthers].
 func (h *Handler) EndOthers(r *http.Request, c *session.Context) (int, error) {
 	return h.m.RevokeOthers(r.Context(), c.Session.UserID, c.Session.ID, session.RevokedByUser, c.Session.Actor())
 }
 
-// EndOwn ends one of the person's own live sessions, named by its handle's text.
-// Any other handle is refused alike.
+// EndOwn ends one live session of the person of c, named by its handle's text, and asks
+// for no recent proof either. Any other handle, also one of somebody else, is one and
+// the same error, which [Handler.Error] answers with 404.
 func (h *Handler) EndOwn(r *http.Request, c *session.Context, handle string) error {
 	id, err := session.ParseID(handle)
 	if err != nil {

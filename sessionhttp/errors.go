@@ -20,7 +20,8 @@ import (
 	"github.com/vedfolnir/session/assurance"
 )
 
-// The sentinels that an application's own [Login] may return.
+// The sentinels that an application's own [Login] may return, and ErrForbidden whatever
+// else decides for it.
 var (
 	// ErrBadCredentials: name or password is wrong; which is not said.
 	ErrBadCredentials = errors.New("name or password is wrong")
@@ -28,7 +29,8 @@ var (
 	ErrForbidden = errors.New("not allowed")
 )
 
-// RateLimitedError refuses for now.
+// RateLimitedError refuses for now: a [Login] or [Reauth] that limits attempts returns
+// it, and 429 says when to come back, after a second at least.
 type RateLimitedError struct{ RetryAfter time.Duration }
 
 func (e *RateLimitedError) Error() string {
@@ -58,10 +60,10 @@ func (e *badRequestError) Error() string { return e.message }
 // Problem is a refusal as the client is told it.
 type Problem struct {
 	Status     int
-	Code       string // error_code of the contract
-	Reason     string // why
-	Message    string // for a person
-	RetryAfter time.Duration
+	Code       string        // error_code of the contract
+	Reason     string        // why
+	Message    string        // for a person
+	RetryAfter time.Duration // 0: it is not said
 	RequestID  string
 
 	// Required is what the person has to prove, if that is the problem.
