@@ -222,6 +222,43 @@ func TestSnapshotsAnswerWhileTheLeaseHolds(t *testing.T) {
 	})
 }
 
+// A store that has a successor goes on telling what it knows, and renews nobody's lease:
+// however often a node is woken to hear it, it remembers nothing for longer than that.
+func TestTheBusRenewsNoLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, bus := &countingStore{Store: memstore.New()}, new(membus.Bus)
+		replaced := &replacedStore{Store: store}
+		m := open(t, replaced, people, session.Config{Bus: bus})
+		tell, leave := bus.Join(func() {})
+		defer leave()
+		_, token := signIn(t, m, "1")
+		synctest.Wait()
+		asks := func() bool {
+			before := store.reads.Load()
+			if _, err := m.Authenticate(t.Context(), token, firefox); err != nil {
+				t.Fatal(err)
+			}
+			return store.reads.Load() != before
+		}
+		asks()
+		if asks() {
+			t.Fatal("nothing is remembered under the lease")
+		}
+		replaced.now.Store(true)
+		for range 25 {
+			time.Sleep(100 * time.Millisecond)
+			tell()
+		}
+		synctest.Wait()
+		if told := replaced.told.Load(); told < 20 {
+			t.Errorf("heard %d times", told)
+		}
+		if !asks() {
+			t.Error("the lease is over, and what is remembered is good")
+		}
+	})
+}
+
 func TestWithoutALeaseEveryRequestAsksTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &countingStore{Store: memstore.New()}

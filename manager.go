@@ -148,15 +148,15 @@ func (m *Manager) audit(ctx context.Context, action string, r Record, by string)
 func (m *Manager) follow() {
 	defer m.memory.EndLease()
 	interval := cmp.Or(max(0, m.config.Sync.Lease)/4, feedInterval)
-	background.Follow(m.life.Background, m.feed, interval, max(interval, feedInterval), m.readFeed, background.Told(m.config.Logger,
+	background.Follow(m.life.Background, m.feed, interval, max(interval, feedInterval), m.readFeed, m.memory.Renew, background.Told(m.config.Logger,
 		"session: cannot read the store's changes; every request asks the store until it answers", "session: the store answers again"))
 }
 
-// readFeed takes in what changed, and only then renews the lease, counted from
-// before the read was sent.
-func (m *Manager) readFeed(ctx context.Context) error {
-	start, sent := time.Now(), m.clock.Local()
-	feed, err := m.store.Changes(ctx, m.cursor)
+// readFeed takes in what changed. Only then is the lease renewed, if it is to be,
+// counted from before the read was sent.
+func (m *Manager) readFeed(ctx context.Context, renew bool) error {
+	sent := m.clock.Local()
+	feed, err := m.store.Changes(ctx, m.cursor, renew)
 	if err != nil {
 		m.memory.Linger(m.config.Sync.OutageGrace)
 		return err
@@ -173,6 +173,5 @@ func (m *Manager) readFeed(ctx context.Context) error {
 	for _, ch := range feed.Changes {
 		m.heard(ch)
 	}
-	m.memory.Renew(start)
 	return nil
 }

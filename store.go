@@ -106,8 +106,9 @@ type Store interface {
 	// asks for the present end of the feed and returns no changes; any other is good
 	// for the Store that returned it, and while that is open. A store keeps
 	// at least the last ten thousand changes; a cursor from before that, or one it
-	// cannot place, sets Gap.
-	Changes(ctx context.Context, after uint64) (Feed, error)
+	// cannot place, sets Gap. With renew a lease will be counted from before the call:
+	// a store that can have a successor makes sure then that it has none.
+	Changes(ctx context.Context, after uint64, renew bool) (Feed, error)
 
 	// Close releases what the store holds; it may be called twice. Changes that
 	// were asked for before it are finished first.

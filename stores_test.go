@@ -102,11 +102,28 @@ func (s *brokenStore) Get(ctx context.Context, id session.ID) (session.Record, e
 	return s.Store.Get(ctx, id)
 }
 
-func (s *brokenStore) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s *brokenStore) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	if s.down.Load() {
 		return session.Feed{}, errDown
 	}
-	return s.Store.Changes(ctx, after)
+	return s.Store.Changes(ctx, after, renew)
+}
+
+// replacedStore has a successor from now on, and can tell, but not renew.
+type replacedStore struct {
+	session.Store
+	now  atomic.Bool
+	told atomic.Int64
+}
+
+func (s *replacedStore) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
+	if s.now.Load() {
+		if renew {
+			return session.Feed{}, errDown
+		}
+		s.told.Add(1)
+	}
+	return s.Store.Changes(ctx, after, renew)
 }
 
 func (s *brokenStore) End(ctx context.Context, e session.Ending) ([]session.Record, error) {

@@ -384,7 +384,7 @@ func (s *Store) RaiseRev(ctx context.Context, id session.UserID) (uint64, error)
 }
 
 // Changes implements [session.Store].
-func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s *Store) Changes(ctx context.Context, after uint64, _ bool) (session.Feed, error) {
 	if err := s.begin(ctx); err != nil {
 		return session.Feed{}, err
 	}

@@ -16,7 +16,7 @@ func TestStore(t *testing.T) {
 // months.
 func TestTheFeedForgetsAndSaysSo(t *testing.T) {
 	s := memstore.New()
-	start, err := s.Changes(t.Context(), 0)
+	start, err := s.Changes(t.Context(), 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,11 +25,11 @@ func TestTheFeedForgetsAndSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	feed, err := s.Changes(t.Context(), start.Next)
+	feed, err := s.Changes(t.Context(), start.Next, true)
 	if err != nil || !feed.Gap || len(feed.Changes) > 20_000 {
 		t.Errorf("gap %v, %d changes, %v", feed.Gap, len(feed.Changes), err)
 	}
-	if feed, err = s.Changes(t.Context(), feed.Next-10_000); err != nil || feed.Gap || len(feed.Changes) != 10_000 {
+	if feed, err = s.Changes(t.Context(), feed.Next-10_000, true); err != nil || feed.Gap || len(feed.Changes) != 10_000 {
 		t.Errorf("of the last ten thousand: gap %v, %d changes, %v", feed.Gap, len(feed.Changes), err)
 	}
 }

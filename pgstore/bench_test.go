@@ -156,12 +156,12 @@ func BenchmarkGet(b *testing.B) {
 // BenchmarkChanges is what a lease costs the database.
 func BenchmarkChanges(b *testing.B) {
 	s, _, _ := filled(b, pgstore.Config{}, 100)
-	feed, err := s.Changes(b.Context(), 0)
+	feed, err := s.Changes(b.Context(), 0, true)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if feed, err = s.Changes(b.Context(), feed.Next); err != nil {
+		if feed, err = s.Changes(b.Context(), feed.Next, true); err != nil {
 			b.Fatal(err)
 		}
 	}

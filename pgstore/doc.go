@@ -18,7 +18,10 @@
 // The feed is read by snapshots: a reader keeps the one of its last read, and asks
 // for what is not visible in it. So a transaction that commits late is not missed,
 // and one that stays open, in this database or another of the cluster, holds up
-// nothing. A cursor is good for the [Store] that returned it.
+// nothing. A cursor is good for the [Store] that returned it. A read that renews a
+// lease writes the node's row in its transaction, so that a primary which has lost its
+// synchronous standby, and may have a successor, renews none; any other writes nothing,
+// and waits for no disk.
 //
 // History that was lost is noticed: whoever finds that the rows belong to another
 // server, another timeline (a promoted standby, a restored backup), another start of

@@ -82,20 +82,23 @@ func (c *cursors) add(p place) uint64 {
 	return c.last
 }
 
-// readFeed is one transaction on the primary. It writes the node's row, so that a
-// primary which has been cut off from its synchronous standby, and may have a
-// successor by now, renews nobody's lease. All of it, the snapshot too, is from one
-// moment. The row of session_meta is asked for by its key: the server, which has no
+// lookAtFeed writes nothing, and so waits for no disk. All of it, the snapshot too, is
+// from one moment. The row of session_meta is asked for by its key: the server, which has no
 // statistics of so small a table, would expect hundreds of it, take the question for a
 // large one and spend more time on compiling it than on anything else.
-const readFeed = `WITH here AS (
-	INSERT INTO session_nodes (node, seen) VALUES ($1, clock_timestamp()) ON CONFLICT (node) DO UPDATE SET seen = excluded.seen
-)
-SELECT m.epoch, m.history = ` + history + ` AND m.started IS NOT DISTINCT FROM ` + started + `, m.trimmed::text, pg_current_snapshot()::text, clock_timestamp(),
+const lookAtFeed = `SELECT m.epoch, m.history = ` + history + ` AND m.started IS NOT DISTINCT FROM ` + started + `, m.trimmed::text, pg_current_snapshot()::text, clock_timestamp(),
 	f.user_id, f.rev, f.session, f.version, f.ended, f.directory
 FROM session_meta m LEFT JOIN (
-	SELECT * FROM session_feed WHERE xid >= $2::xid8 OR xid = ANY($3::xid8[])) f ON true
+	SELECT * FROM session_feed WHERE xid >= $1::xid8 OR xid = ANY($2::xid8[])) f ON true
 WHERE m.one = 1 ORDER BY f.seq`
+
+// renewByFeed is that, and writes the node's row in the same transaction, so that a
+// primary which has been cut off from its synchronous standby, and may have a
+// successor by now, renews nobody's lease.
+const renewByFeed = `WITH here AS (
+	INSERT INTO session_nodes (node, seen) VALUES ($3, clock_timestamp()) ON CONFLICT (node) DO UPDATE SET seen = excluded.seen
+)
+` + lookAtFeed
 
 // reading is what one read of the feed brought.
 type reading struct {
@@ -108,9 +111,9 @@ type reading struct {
 
 // Changes implements [session.Store]. A cursor stands for the snapshot of the read
 // that returned it.
-func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s *Store) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	from, known := s.cursors.find(after)
-	r, err := s.readFeed(ctx, from, known)
+	r, err := s.readFeed(ctx, from, known, renew)
 	if err != nil {
 		return session.Feed{}, answer(err)
 	}
@@ -127,7 +130,7 @@ func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error)
 // readFeed returns what is not visible in from; nothing if that is not known. If
 // history was lost, it may be another server that tells: no connection to the one
 // before is used any more, which may be alive and know nothing of its successor.
-func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading, err error) {
+func (s *Store) readFeed(ctx context.Context, from place, known, renew bool) (r reading, err error) {
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
@@ -137,9 +140,9 @@ func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading
 		return r, err
 	}
 	defer func() { s.feed.used = time.Now() }()
-	if r, err = s.readOnce(ctx, from, known); err == nil && !r.same {
+	if r, err = s.readOnce(ctx, from, known, renew); err == nil && !r.same {
 		if _, err = s.feed.conn.Exec(ctx, raiseEpoch); err == nil {
-			r, err = s.readOnce(ctx, from, known)
+			r, err = s.readOnce(ctx, from, known, renew)
 		}
 	}
 	if err == nil && r.epoch != s.epoch {
@@ -152,12 +155,16 @@ func (s *Store) readFeed(ctx context.Context, from place, known bool) (r reading
 	return r, err
 }
 
-func (s *Store) readOnce(ctx context.Context, from place, known bool) (r reading, err error) {
+func (s *Store) readOnce(ctx context.Context, from place, known, renew bool) (r reading, err error) {
 	var xmax *uint64
 	if known {
 		xmax = &from.xmax
 	}
-	rows, err := s.feed.conn.Query(ctx, readFeed, s.node, xmax, from.xip)
+	query, args := lookAtFeed, []any{xmax, from.xip}
+	if renew {
+		query, args = renewByFeed, append(args, s.node)
+	}
+	rows, err := s.feed.conn.Query(ctx, query, args...)
 	if err != nil {
 		return r, err
 	}

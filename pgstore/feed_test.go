@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +19,7 @@ import (
 
 func changes(t testing.TB, s *Store, after uint64) session.Feed {
 	t.Helper()
-	feed, err := s.Changes(t.Context(), after)
+	feed, err := s.Changes(t.Context(), after, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +140,34 @@ func TestAnOpenTransactionHoldsUpNothing(t *testing.T) {
 	}
 }
 
+// Who is woken hears of a change without writing, and so without waiting for a disk or a
+// standby; a lease is renewed only by what is written.
+func TestToHearOfAChangeNothingIsWritten(t *testing.T) {
+	address := testservers.PostgreSQL(t)
+	s, other := openHere(t, address, Config{}), openHere(t, address, Config{})
+	cursor := changes(t, s, 0).Next
+	nodes := begin(t, address, `LOCK TABLE session_nodes IN EXCLUSIVE MODE`)
+	rev, err := other.RaiseRev(t.Context(), "alex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed, err := s.Changes(t.Context(), cursor, false)
+	if want := (session.Change{User: "alex", Rev: rev, Directory: true}); err != nil || !slices.Equal(feed.Changes, []session.Change{want}) {
+		t.Errorf("told of %+v, %v, want %+v", feed.Changes, err, want)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.Changes(ctx, feed.Next, true); err == nil {
+		t.Error("a lease is renewed by a server that writes nothing")
+	}
+	if err := nodes.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := changes(t, s, feed.Next); again.Gap || len(again.Changes) != 0 || again.Epoch != feed.Epoch {
+		t.Errorf("then %+v", again)
+	}
+}
+
 // The feed is read by its index, and the question is never compiled, however long the
 // feed is and whatever the server believes of its tables.
 func TestALongFeedIsReadByItsIndex(t *testing.T) {
@@ -155,7 +184,7 @@ func TestALongFeedIsReadByItsIndex(t *testing.T) {
 		}
 		var plan string
 		s.turn.Lock()
-		err := s.feed.conn.QueryRow(t.Context(), `EXPLAIN (ANALYZE, FORMAT JSON) `+readFeed, s.node, end.xmax, end.xip).Scan(&plan)
+		err := s.feed.conn.QueryRow(t.Context(), `EXPLAIN (ANALYZE, FORMAT JSON) `+renewByFeed, end.xmax, end.xip, s.node).Scan(&plan)
 		s.turn.Unlock()
 		if err != nil {
 			t.Fatal(err)

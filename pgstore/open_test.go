@@ -85,7 +85,7 @@ func TestANodeGoesOnWhileTheTablesGrow(t *testing.T) {
 	url := testservers.PostgreSQL(t)
 	s := open(t, url, pgstore.Config{Audit: true})
 	other := open(t, url, pgstore.Config{Audit: true})
-	cursor, err := other.Changes(t.Context(), 0)
+	cursor, err := other.Changes(t.Context(), 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestANodeGoesOnWhileTheTablesGrow(t *testing.T) {
 		step(err)
 		_, err = s.Purge(t.Context(), session.Purging{EndedBefore: at.Add(-time.Minute), Limit: 10})
 		step(err)
-		feed, err := other.Changes(t.Context(), cursor.Next)
+		feed, err := other.Changes(t.Context(), cursor.Next, true)
 		step(err)
 		if cursor = feed; feed.Gap || len(feed.Changes) < 6 {
 			t.Errorf("the other node hears of %d changes, gap %v", len(feed.Changes), feed.Gap)

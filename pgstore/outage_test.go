@@ -184,7 +184,7 @@ func TestReadsWaitForAConnectionWithinABound(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Changes(t.Context(), 0); err != nil {
+	if _, err := s.Changes(t.Context(), 0, true); err != nil {
 		t.Error(err)
 	}
 	if tx, err := s.DB().BeginTx(t.Context(), nil); err == nil {
@@ -215,7 +215,7 @@ func TestNothingIsAskedOfAServerThatHasASuccessor(t *testing.T) {
 	successor := testservers.CopyPostgreSQL(t, old, false)
 
 	p, s := behind(t, old, pgstore.Config{})
-	cursor, err := s.Changes(t.Context(), 0)
+	cursor, err := s.Changes(t.Context(), 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestNothingIsAskedOfAServerThatHasASuccessor(t *testing.T) {
 	execute(t, old, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'WITH here AS%session_nodes%' AND pid <> pg_backend_pid()`)
 	var after session.Feed
 	for patience := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if after, err = s.Changes(t.Context(), cursor.Next); err == nil && after.Epoch > cursor.Epoch {
+		if after, err = s.Changes(t.Context(), cursor.Next, true); err == nil && after.Epoch > cursor.Epoch {
 			break
 		} else if time.Now().After(patience) {
 			t.Fatalf("nothing is noticed: %+v, %v", after, err)

@@ -30,11 +30,11 @@ func (s outage) Get(ctx context.Context, id session.ID) (session.Record, error) 
 	return s.Store.Get(ctx, id)
 }
 
-func (s outage) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s outage) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	if s.down.Load() {
 		return session.Feed{}, errDown
 	}
-	return s.Store.Changes(ctx, after)
+	return s.Store.Changes(ctx, after, renew)
 }
 
 func (s outage) Touch(ctx context.Context, a []session.Activity) error {

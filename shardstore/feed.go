@@ -41,14 +41,14 @@ func (c *cursors) add(place []uint64) uint64 {
 // Changes implements [session.Store]. A cursor stands for one in each of the feeds;
 // the time is the first store's. Those of one session are in one feed, and so keep
 // their order.
-func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s *Store) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	from, known := s.cursors.find(after)
 	if !known {
 		from = make([]uint64, len(s.stores))
 	}
 	feeds := make([]session.Feed, len(s.stores))
 	err := s.each(func(i int, one session.Store) (err error) {
-		feeds[i], err = one.Changes(ctx, from[i])
+		feeds[i], err = one.Changes(ctx, from[i], renew)
 		return err
 	})
 	if err != nil {

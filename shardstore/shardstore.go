@@ -53,7 +53,7 @@ func New(ctx context.Context, stores ...session.Store) (*Store, error) {
 		return nil, fmt.Errorf("shardstore: there are %d stores: give 1 to %d", len(stores), shards)
 	}
 	s := &Store{stores: stores, epochs: make([]atomic.Uint64, len(stores))}
-	if _, err := s.Changes(ctx, 0); err != nil {
+	if _, err := s.Changes(ctx, 0, true); err != nil {
 		return nil, fmt.Errorf("shardstore: read epochs: %w", err)
 	}
 	return s, nil

@@ -110,11 +110,11 @@ func (u *unreliable) Get(ctx context.Context, id session.ID) (session.Record, er
 	return r, err
 }
 
-func (u *unreliable) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (u *unreliable) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	if u.away.Load() {
 		return session.Feed{}, errAway
 	}
-	feed, err := u.Store.Changes(ctx, after)
+	feed, err := u.Store.Changes(ctx, after, renew)
 	feed.Epoch += u.lost.Load()
 	return feed, err
 }
@@ -205,7 +205,7 @@ func TestAnEpochThatRisesInOneRisesForAll(t *testing.T) {
 	}
 	before := records[0].Epoch
 	restored.lost.Store(1)
-	feed, err := s.Changes(t.Context(), 0)
+	feed, err := s.Changes(t.Context(), 0, true)
 	if err != nil || feed.Epoch != before+1 {
 		t.Errorf("epoch %d after %d, %v", feed.Epoch, before, err)
 	}

@@ -19,14 +19,14 @@ func TestLesson02_ALiveRowDeletedByHandIsInTheFeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := s.Changes(ctx, 0)
+	before, err := s.Changes(ctx, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.DB().ExecContext(ctx, `DELETE FROM sessions WHERE id = ?`, id[:]); err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.Changes(ctx, before.Next)
+	after, err := s.Changes(ctx, before.Next, true)
 	if err != nil || len(after.Changes) != 1 || after.Changes[0].Session != id || !after.Changes[0].Ended {
 		t.Fatalf("%+v, %v", after, err)
 	}

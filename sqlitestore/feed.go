@@ -37,7 +37,7 @@ func (t *tx) changed(r session.Record) {
 }
 
 // Changes implements [session.Store]. A cursor is the place of the next change.
-func (s *Store) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (s *Store) Changes(ctx context.Context, after uint64, _ bool) (session.Feed, error) {
 	return read(ctx, s, func(ctx context.Context, c *conn) (session.Feed, error) {
 		b, err := c.one(ctx, bounds)
 		if err != nil {

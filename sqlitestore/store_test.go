@@ -259,7 +259,7 @@ func signIn(t testing.TB, s session.Store, user session.UserID) session.Record {
 
 func read(t testing.TB, s session.Store, after uint64) session.Feed {
 	t.Helper()
-	feed, err := s.Changes(t.Context(), after)
+	feed, err := s.Changes(t.Context(), after, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -282,7 +282,7 @@ func TestTheFeedKeepsTheLastTenThousand(t *testing.T) {
 		1: {0, true}, more: {0, true}, more + 1: {feedLength, false}, feedLength + more: {1, false},
 		feedLength + more + 1: {0, false}, feedLength + more + 2: {0, true},
 	} {
-		feed, err := s.Changes(t.Context(), after)
+		feed, err := s.Changes(t.Context(), after, true)
 		if err != nil || len(feed.Changes) != want.changes || feed.Gap != want.gap || feed.Next != feedLength+more+1 {
 			t.Errorf("after %d: %d changes, gap %v, next %d, %v; want %+v", after, len(feed.Changes), feed.Gap, feed.Next, err, want)
 		}

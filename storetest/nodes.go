@@ -90,9 +90,9 @@ func (n *nodes) RaiseRev(ctx context.Context, user session.UserID) (uint64, erro
 	return n.next().RaiseRev(ctx, user)
 }
 
-func (n *nodes) Changes(ctx context.Context, after uint64) (session.Feed, error) {
+func (n *nodes) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
 	c := n.cursor(after)
-	feed, err := c.of.Changes(ctx, c.at)
+	feed, err := c.of.Changes(ctx, c.at, renew)
 	if err != nil {
 		return session.Feed{}, err
 	}

@@ -263,7 +263,7 @@ func (s subject) mark() mark {
 
 func (s subject) read(after uint64) session.Feed {
 	s.t.Helper()
-	feed, err := s.Changes(s.ctx(), after)
+	feed, err := s.Changes(s.ctx(), after, false)
 	if err != nil {
 		s.t.Fatalf("Changes: %v", err)
 	}

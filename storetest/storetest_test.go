@@ -130,8 +130,8 @@ func (s noTombstones) Get(ctx context.Context, id session.ID) (session.Record, e
 
 type skips struct{ session.Store }
 
-func (s skips) Changes(ctx context.Context, after uint64) (session.Feed, error) {
-	feed, err := s.Store.Changes(ctx, after)
+func (s skips) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
+	feed, err := s.Store.Changes(ctx, after, renew)
 	for i, ch := range feed.Changes {
 		if ch.Version == 17 {
 			feed.Changes = append(feed.Changes[:i:i], feed.Changes[i+1:]...)
@@ -143,8 +143,8 @@ func (s skips) Changes(ctx context.Context, after uint64) (session.Feed, error) 
 
 type zeroCursor struct{ session.Store }
 
-func (s zeroCursor) Changes(ctx context.Context, after uint64) (session.Feed, error) {
-	feed, err := s.Store.Changes(ctx, after)
+func (s zeroCursor) Changes(ctx context.Context, after uint64, renew bool) (session.Feed, error) {
+	feed, err := s.Store.Changes(ctx, after, renew)
 	if feed.Next == 1 {
 		feed.Next = 0
 	}

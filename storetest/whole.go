@@ -35,7 +35,7 @@ func calls(r session.Record) []call {
 			return err
 		}},
 		{"SignInEpoch", false, func(ctx context.Context, s session.Store) error { _, err := s.SignInEpoch(ctx, user); return err }},
-		{"Changes", false, func(ctx context.Context, s session.Store) error { _, err := s.Changes(ctx, 0); return err }},
+		{"Changes", false, func(ctx context.Context, s session.Store) error { _, err := s.Changes(ctx, 0, true); return err }},
 		{"SwitchPlatform", true, func(ctx context.Context, s session.Store) error {
 			_, _, err := s.SwitchPlatform(ctx, r.ID, "12", at, 0)
 			return err

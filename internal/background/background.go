@@ -11,24 +11,41 @@ import (
 	"github.com/vedfolnir/session/internal/wake"
 )
 
-// Follow calls read at once, then whenever the bell rings, and never later than
-// the interval after the last call, and gives it as long as patience. It tells
-// turned of the first error in a row, and of nil once read succeeds again.
-func Follow(ctx context.Context, bell wake.Bell, interval, patience time.Duration, read func(context.Context) error, turned func(error)) {
-	failing := false
-	for timer := time.NewTimer(interval); ; timer.Reset(interval) {
+// Follow calls read with renew at once, and again when the interval after that call
+// is over; and whenever the bell rings in between without, which puts off nothing. It
+// gives it as long as patience. Once read has succeeded with renew it tells renewed
+// when that began. It tells turned of the first error in a row, and then of the nil
+// with which something is renewed again.
+func Follow(ctx context.Context, bell wake.Bell, interval, patience time.Duration, read func(ctx context.Context, renew bool) error, renewed func(start time.Time), turned func(error)) {
+	failing, renew := false, true
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	for {
+		start := time.Now()
 		reading, cancel := context.WithTimeout(ctx, patience)
-		err := read(reading)
+		err := read(reading, renew)
 		cancel()
-		if failed := err != nil; failed != failing && ctx.Err() == nil {
+		if renew && err == nil {
+			renewed(start)
+		}
+		if failed := err != nil; failed != failing && (failed || renew) && ctx.Err() == nil {
 			failing = failed
 			turned(err)
 		}
+		if renew {
+			timer.Reset(interval)
+		}
 		select {
-		case <-bell:
 		case <-timer.C:
+			renew = true
+		case <-bell:
+			select {
+			case <-timer.C:
+				renew = true
+			default:
+				renew = false
+			}
 		case <-ctx.Done():
-			timer.Stop()
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,40 +16,82 @@ import (
 
 var errDown = errors.New("down")
 
-func TestFollowReadsAtOnceWhenRungAndAtTheInterval(t *testing.T) {
+// What is read for a bell renews nothing, and puts off none of what does.
+func TestFollowRenewsAtOnceAndAtTheIntervalAndLooksWhenRung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		var at []time.Duration
+		type read struct {
+			at    time.Duration
+			renew bool
+		}
+		var reads []read
+		var renewed []time.Duration
 		var turns []error
 		var fails atomic.Bool
 		start, bell := time.Now(), wake.NewBell()
-		go background.Follow(ctx, bell, 10*time.Second, time.Second, func(context.Context) error {
-			at = append(at, time.Since(start))
-			if fails.Load() {
+		go background.Follow(ctx, bell, 10*time.Second, time.Second, func(_ context.Context, renew bool) error {
+			reads = append(reads, read{time.Since(start), renew})
+			if renew && fails.Load() {
 				return errDown
 			}
 			return nil
-		}, func(err error) { turns = append(turns, err) })
-		time.Sleep(3 * time.Second)
-		bell.Ring()
+		}, func(at time.Time) { renewed = append(renewed, at.Sub(start)) }, func(err error) { turns = append(turns, err) })
+		for range 2 {
+			time.Sleep(3 * time.Second)
+			bell.Ring()
+		}
 		synctest.Wait()
 		fails.Store(true)
-		time.Sleep(25 * time.Second) // two failures are told once
+		time.Sleep(15 * time.Second)
+		bell.Ring()
+		time.Sleep(10 * time.Second) // three failures are told once, whatever can be looked at in between
 		fails.Store(false)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		want := []time.Duration{0, 3 * time.Second, 13 * time.Second, 23 * time.Second, 33 * time.Second}
-		if len(at) != len(want) {
-			t.Fatalf("read at %v, want %v", at, want)
+		if want := []read{
+			{0, true},
+			{3 * time.Second, false},
+			{6 * time.Second, false},
+			{10 * time.Second, true},
+			{20 * time.Second, true},
+			{21 * time.Second, false},
+			{30 * time.Second, true},
+			{40 * time.Second, true},
+		}; !slices.Equal(reads, want) {
+			t.Errorf("read at %v, want %v", reads, want)
 		}
-		for i := range want {
-			if at[i] != want[i] {
-				t.Errorf("read at %v, want %v", at, want)
-			}
+		if want := []time.Duration{0, 40 * time.Second}; !slices.Equal(renewed, want) {
+			t.Errorf("renewed at %v, want %v", renewed, want)
 		}
 		if len(turns) != 2 || !errors.Is(turns[0], errDown) || turns[1] != nil {
 			t.Errorf("told of %v", turns)
+		}
+	})
+}
+
+func TestFollowRenewsThoughTheBellNeverRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		last, renewals, bell := time.Now(), 0, wake.NewBell()
+		background.Follow(ctx, bell, 10*time.Second, time.Minute, func(_ context.Context, renew bool) error {
+			if gap := time.Since(last); gap > 16*time.Second { // this read, the interval, and what was under way when that was over
+				t.Errorf("%v without a renewal", gap)
+			}
+			if renew {
+				last, renewals = time.Now(), renewals+1
+			}
+			bell.Ring()
+			time.Sleep(3 * time.Second)
+			return nil
+		}, func(start time.Time) {
+			if !start.Equal(last) {
+				t.Errorf("renewed from %v on, and not from before the read, %v", start, last)
+			}
+		}, func(error) {})
+		if renewals < 30 {
+			t.Errorf("%d renewals", renewals)
 		}
 	})
 }

@@ -110,9 +110,9 @@ func (t timed) RaiseRev(ctx context.Context, user session.UserID) (n uint64, err
 	return t.store.RaiseRev(ctx, user)
 }
 
-func (t timed) Changes(ctx context.Context, after uint64) (f session.Feed, err error) {
+func (t timed) Changes(ctx context.Context, after uint64, renew bool) (f session.Feed, err error) {
 	defer func(start time.Time) { t.observe("changes", start, err) }(time.Now())
-	return t.store.Changes(ctx, after)
+	return t.store.Changes(ctx, after, renew)
 }
 
 func (t timed) Close() error { return t.store.Close() }
