@@ -14,6 +14,9 @@ import (
 
 const (
 	together = 3 // nodes on one database
+	// begun are as many sessions as a feed keeps changes, so that it is as long as that of
+	// a server in use.
+	begun = 20_000
 	// watchers are how many changes at a time are waited for, and pause is how often
 	// each looks: seldom enough to leave the nodes in peace.
 	watchers = 4
@@ -23,8 +26,8 @@ const (
 // nodeRun prints how fast several nodes on one PostgreSQL database answer, beside one,
 // and how soon one knows what another has done: with the bus, and without it.
 func nodeRun(ctx context.Context, s settings) (err error) {
-	s.Live = min(s.Live, 2000)
-	s.SignedIn = min(s.Live, s.SignedIn)
+	s.Live = min(s.Live, begun)
+	s.SignedIn = min(s.Live, s.SignedIn, 2000)
 	nodes, err := startNodes(ctx, s, "vedfolnir, PostgreSQL")
 	if err != nil {
 		return err
