@@ -211,7 +211,7 @@ func (n *node) end(s syscall.Signal) error {
 	select {
 	case err := <-n.ended:
 		if s == syscall.SIGTERM && err != nil {
-			return fmt.Errorf("node %d, asked to end: %w", n.number, err)
+			return fmt.Errorf("node %d, asked to end: %w; its last words:\n%s", n.number, err, n.said.last())
 		}
 		return nil
 	case <-time.After(30 * time.Second):

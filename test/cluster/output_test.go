@@ -36,3 +36,10 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.text.String()
 }
+
+// last words: what stands at the end.
+func (o *output) last() string {
+	const most = 2000 // bytes
+	said := o.String()
+	return said[max(0, len(said)-most):]
+}
