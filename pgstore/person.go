@@ -25,9 +25,9 @@ const eraseSessions = `UPDATE sessions SET user_agent = '', ip_address = '', lan
 // EraseUser empties all that is personal in the user's ended sessions and in the
 // audit, and returns how many of each it found. End the sessions first. An ended
 // session still tells whoever holds its token why, until it is too old; of the user
-// there remain the id and two counters, so that neither is ever given again. What
-// was there is on the disk until PostgreSQL's vacuum has written over it, and in the
-// write-ahead logs and backups as long as those are kept.
+// there remain the id and two counters, which must not begin anew. What was there is on
+// the disk until PostgreSQL's vacuum has written over it, and in the write-ahead logs and
+// backups as long as those are kept.
 func (s *Store) EraseUser(ctx context.Context, user session.UserID) (sessions, lines int, err error) {
 	sessions, err = read(ctx, s, func(ctx context.Context, p *pgxpool.Conn) (int, error) {
 		done, err := p.Exec(ctx, eraseSessions, []byte(user))

@@ -376,8 +376,8 @@ type Clock struct {
 	now time.Time
 }
 
-// NewClock returns a clock that shows ten o'clock on a winter's day, the moment of
-// the specification's examples.
+// NewClock returns a clock that shows 10:00 UTC on 11 January 2025, the moment of the
+// specification's examples.
 func NewClock() *Clock { return &Clock{now: time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)} }
 
 // Now is the clock's time.

@@ -26,8 +26,8 @@ const eraseSessions = `UPDATE sessions SET user_agent = '', ip_address = '', lan
 // EraseUser empties all that is personal in the user's ended sessions and in the
 // audit, and returns how many of each it found. End the sessions first. An ended
 // session still tells whoever holds its token why, until it is too old; of the user
-// there remain the id and two counters, so that neither is ever given again. What
-// is erased is overwritten in the file as far as SQLite does that.
+// there remain the id and two counters, which must not begin anew. What is erased is
+// overwritten in the file as far as SQLite does that.
 func (s *Store) EraseUser(ctx context.Context, user session.UserID) (sessions, lines int, err error) {
 	sessions, err = write(ctx, s, func(t *tx) (n int, err error) {
 		err = t.overwriting(func() (err error) {
