@@ -33,6 +33,34 @@ func TestATokenCannotBePrinted(t *testing.T) {
 	}
 }
 
+func TestKeysCannotBePrinted(t *testing.T) {
+	m := open(t, memstore.New(), people, session.Config{Security: session.Security{Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}}})
+	c := m.Config()
+	if len(c.Security.Keys) != 1 {
+		t.Fatalf("%d keys", len(c.Security.Keys))
+	}
+	var out bytes.Buffer
+	for _, v := range []any{c, &c, c.Security, c.Security.Keys} {
+		fmt.Fprintf(&out, "%v %+v %#v %s %q %x %d\n", v, v, v, v, v, v, v)
+		encoded, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(encoded)
+		for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+			slog.New(h).Info("x", "config", v)
+		}
+	}
+	for _, form := range []string{"kkkk", "6b6b", "107 107", "0x6b, 0x6b", "a2tra2tr"} {
+		if strings.Contains(out.String(), form) {
+			t.Errorf("printed as %s: %s", form, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "[redacted]") {
+		t.Errorf("printed: %s", out.String())
+	}
+}
+
 func TestTokensAreUnique(t *testing.T) {
 	m := open(t, memstore.New(), people, session.Config{Security: session.Security{MaxConcurrentPerUser: 1}})
 	seen := map[string]bool{}

@@ -5,10 +5,13 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/vedfolnir/session/internal/clocks"
+	"github.com/vedfolnir/session/internal/handle"
 	"github.com/vedfolnir/session/internal/keyring"
 	"github.com/vedfolnir/session/internal/settings"
 	"github.com/vedfolnir/session/suspicion"
@@ -81,8 +84,20 @@ type Security struct {
 	// is used; the others are still accepted while a key is being rotated.
 	// Default: one made at random, which does not survive a restart (CSRF tokens
 	// are then fetched anew, and fingerprints are no longer compared).
-	Keys [][]byte
+	Keys Keys
 }
+
+// Keys are secrets: they print, log and marshal as "[redacted]".
+type Keys [][]byte
+
+// Format redacts them for every verb.
+func (Keys) Format(f fmt.State, verb rune) { handle.Redacted{}.Format(f, verb) }
+
+// LogValue redacts them.
+func (Keys) LogValue() slog.Value { return handle.Redacted{}.LogValue() }
+
+// MarshalText redacts them, in JSON too.
+func (Keys) MarshalText() ([]byte, error) { return handle.Redacted{}.MarshalText() }
 
 // Features that can be switched off.
 type Features struct {

@@ -93,7 +93,7 @@ func TestModulesNeedOnlyTheirNeighbours(t *testing.T) {
 var allowed = map[string][]string{
 	".":                                {"internal/*", "assurance", "config", "suspicion"},
 	"assurance":                        {},
-	"config":                           {"internal/clocks", "internal/keyring", "internal/settings", "suspicion"},
+	"config":                           {"internal/clocks", "internal/handle", "internal/keyring", "internal/settings", "suspicion"},
 	"suspicion":                        {},
 	"internal/background":              {"internal/wake"},
 	"internal/client":                  {"suspicion"},

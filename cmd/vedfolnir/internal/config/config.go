@@ -87,7 +87,7 @@ type Settings struct {
 	Demo     bool
 	// KeyFile is where the keys are, or are to be made; empty: they are not kept.
 	KeyFile string
-	Keys    [][]byte // as read from KeyFile; none: it is not there yet
+	Keys    sessions.Keys // as read from KeyFile; none: it is not there yet
 	TLS     *tls.Config
 	Proxies []netip.Prefix
 	// Origin is where people use the server, scheme and host; empty: it was not said.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/notice"
+	sessions "github.com/vedfolnir/session/config"
 )
 
 // Network says which addresses the webhook's receiver may have.
@@ -21,7 +22,7 @@ const (
 // Webhook is who is sent what people are told; the zero value: nobody is.
 type Webhook struct {
 	URL     string
-	Secrets [][]byte // the first in use
+	Secrets sessions.Keys // the first in use
 	Kinds   []notice.Kind
 	Network Network
 }
