@@ -181,7 +181,9 @@ func (a *App) Close() error {
 		a.sender.Close()
 	}
 	if a.people != nil {
-		errs = append(errs, a.people.Close())
+		if err := a.people.Close(); err != nil { // no failure: a crash may lose as much
+			a.log.Warn("when platforms were last used is not stored: the last second of it is lost", "error", err)
+		}
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 )
@@ -95,6 +96,16 @@ func TestLesson37_StoreDownKeepsTheCookie(t *testing.T) {
 	again := start(t, inFolder(folder, true), 0)
 	if b.url = again.url; b.signedOut() {
 		t.Error("signed out when the store came back")
+	}
+}
+
+// A database that is away when a server is to end makes no failure of that.
+func TestAServerEndsInOrderThoughItsDatabaseIsAway(t *testing.T) {
+	s := start(t, inFolder(t.TempDir(), true), 0)
+	s.people.PlatformUsed("1", "1", time.Now())
+	s.store.Store.Close()
+	if err := s.App.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
