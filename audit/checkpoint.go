@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/vedfolnir/session/internal/handle"
 )
 
 // Checkpoint says, signed, how the lines stood at a moment.
@@ -66,11 +68,15 @@ func seal(last Checkpoint, lines []Line) Batch {
 	return b
 }
 
-// Keys sign checkpoints, with the first, and know the signatures of all.
+// Keys sign checkpoints, with the first, and know the signatures of all. They print,
+// log and marshal as "[redacted]".
 type Keys struct {
+	redacted
 	signing ed25519.PrivateKey // nil: they only verify
 	known   map[string]ed25519.PublicKey
 }
+
+type redacted = handle.Redacted
 
 // NewKeys makes them of secret seeds of 32 bytes.
 func NewKeys(seeds [][]byte) Keys {

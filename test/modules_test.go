@@ -118,7 +118,7 @@ var allowed = map[string][]string{
 	"internal/tcpproxy":                {},
 	"internal/testservers":             {},
 	"internal/wake":                    {},
-	"audit":                            {"."},
+	"audit":                            {".", "internal/handle"},
 	"internal/nginxtest":               {},
 	"memstore":                         {".", "assurance"},
 	"membus":                           {"."},
