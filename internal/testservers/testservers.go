@@ -1,6 +1,6 @@
-// Package testservers gives a test a database server that really runs: the one on
-// this machine if it lets the test in, or a private one, started from Debian's
-// programs. It needs no driver, and speaks to the servers by their own clients.
+// Package testservers gives a test a database server that really runs: a private
+// one, started from Debian's programs, or a PostgreSQL that the environment names. It
+// needs no driver, and speaks to the servers by their own clients.
 //
 // A private server listens on loopback only, keeps everything in a temporary
 // folder, is shared by the tests of one process, and ends with that process,
