@@ -44,7 +44,7 @@ func verified(t *testing.T, s *sqlitestore.Store, keys audit.Keys, kept ...audit
 
 // sealedFile has four checkpoints of three lines each, and one line after them.
 func sealedFile(t *testing.T) (*sqlitestore.Store, *audit.Sealer) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	sealer := sealerOf(s, &clock{start}, seed(1))
 	for range 4 {
 		r := signIn(t, s, "alex")
@@ -175,7 +175,7 @@ func keyOf(s *audit.Sealer) string {
 }
 
 func TestErasingAPersonLeavesTheChainWhole(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	sealer := sealerOf(s, &clock{start}, seed(1))
 	r := signIn(t, s, "alex")
 	other := signIn(t, s, "robin")
@@ -224,7 +224,7 @@ func TestErasingAPersonLeavesTheChainWhole(t *testing.T) {
 // Old lines go from the old end, up to a checkpoint; the rest verifies, numbers go
 // on, and what somebody else removes at the old end is told from it.
 func TestPurgeLeavesTheRestVerifiable(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	c := &clock{start}
 	sealer := sealerOf(s, c, seed(1))
 	for range 4 {
@@ -267,7 +267,7 @@ func TestPurgeLeavesTheRestVerifiable(t *testing.T) {
 
 // A removal that stops halfway, after it was signed for, is not taken for another's.
 func TestAPurgeThatStoppedHalfwayVerifies(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	c := &clock{start}
 	sealer := sealerOf(s, c, seed(1))
 	for range 6 {
@@ -303,7 +303,7 @@ func (s *stopping) RemoveAudit(ctx context.Context, oldest uint64, _ int) (int, 
 
 // Of several processes one seals; if it dies another one takes over.
 func TestOneSealerAmongProcesses(t *testing.T) {
-	path := file(t)
+	path := emptyFile(t)
 	one, two := audited(t, path), audited(t, path)
 	c := &clock{start}
 	first, second := sealerOf(one, c, seed(1)), sealerOf(two, c, seed(1))
@@ -332,7 +332,7 @@ func TestOneSealerAmongProcesses(t *testing.T) {
 
 // Two that both believe it is their turn: the store lets one through.
 func TestTwoSealersNeverSealTheSame(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	b := audit.Sealing{Holder: "one", Now: start, Until: start.Add(time.Second), Latest: start.Add(time.Minute)}
 	b.Number, b.From, b.At, b.Sign = 1, 1, start, []byte{1}
 	if err := s.SealAudit(t.Context(), b); err != nil {
@@ -355,7 +355,7 @@ func TestTwoSealersNeverSealTheSame(t *testing.T) {
 // A key is replaced: what the old one signed verifies with both; the new one alone
 // vouches for everything, too.
 func TestVerificationOutlivesAKey(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	c := &clock{start}
 	signIn(t, s, "alex")
 	before := sealerOf(s, c, seed(1))
@@ -395,7 +395,7 @@ func (m *memoryWitness) Save(c audit.Checkpoint) error {
 
 // A report is bounded, and says that there is more: what it leaves out may be news.
 func TestAReportSaysThatThereIsMore(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	sealer := sealerOf(s, &clock{start}, seed(1))
 	if _, err := s.DB().ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
 		INSERT INTO session_audit (at, action, user_id, platform_id, reason, by, ip_address, user_agent, salt)
@@ -414,7 +414,7 @@ func TestAReportSaysThatThereIsMore(t *testing.T) {
 // Everything goes, and the server goes on: what it seals from then on does not
 // pass for the beginning.
 func TestABeginningAnewIsNotTheBeginning(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	kept := &memoryWitness{}
 	sealer := sealerOf(s, &clock{start}, seed(1))
 	sealer.Witness = kept
@@ -436,7 +436,7 @@ func TestABeginningAnewIsNotTheBeginning(t *testing.T) {
 // A lease that is taken in a sealer's name does not make it forget how far the
 // audit came.
 func TestALeaseOfAnothersHidesNoCut(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	kept := &memoryWitness{}
 	c := &clock{start}
 	sealer := sealerOf(s, c, seed(1))
@@ -466,7 +466,7 @@ func TestNoLeaseKeepsFromSealingForLong(t *testing.T) {
 		"by nobody":                 `DELETE FROM session_audit_lease`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := audited(t, file(t))
+			s := audited(t, emptyFile(t))
 			sealer := sealerOf(s, &clock{start}, seed(1))
 			signIn(t, s, "alex")
 			sealNow(t, sealer, 1)
@@ -488,7 +488,7 @@ func TestNoLeaseKeepsFromSealingForLong(t *testing.T) {
 func TestACutEndIsNotPaperedOver(t *testing.T) {
 	for name, restarted := range map[string]bool{"under a running server": false, "while it was stopped": true} {
 		t.Run(name, func(t *testing.T) {
-			s := audited(t, file(t))
+			s := audited(t, emptyFile(t))
 			c, kept := &clock{start}, &memoryWitness{}
 			var log bytes.Buffer
 			begin := func() *audit.Sealer {

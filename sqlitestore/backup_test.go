@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,8 +74,8 @@ func TestABackupNeverReplacesAFile(t *testing.T) {
 func TestABackupOfADamagedDatabaseIsRefused(t *testing.T) {
 	path := file(t)
 	s := open(t, path)
-	for range 500 {
-		signIn(t, s, "alex")
+	for i := range 500 {
+		signIn(t, s, session.UserID(strconv.Itoa(i)))
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // Lesson 2: deleting a session's row did not end it.
 func TestLesson02_ALiveRowDeletedByHandIsInTheFeed(t *testing.T) {
 	ctx := t.Context()
-	s := open(t, file(t))
+	s := open(t, emptyFile(t))
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	id := session.ID{1, 2, 3}
 	_, err := s.Create(ctx, session.Creation{Record: session.Record{Session: session.Session{

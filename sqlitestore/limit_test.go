@@ -77,7 +77,7 @@ func TestTheLimitHoldsUnderSignInsAtOnce(t *testing.T) {
 	const signIns, limit = 200, 5
 	for _, policy := range []session.LimitPolicy{session.EvictOldest, session.EvictIdlest, session.DenyNewest} {
 		t.Run(string(policy), func(t *testing.T) {
-			path := file(t)
+			path := emptyFile(t)
 			var nodes [3]*signInNode
 			for i := range nodes {
 				nodes[i] = newSignInNode(t, path, session.Security{MaxConcurrentPerUser: limit, LimitPolicy: policy})

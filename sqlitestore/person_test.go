@@ -9,7 +9,7 @@ import (
 // What is stored of a person is all there, and empty once they are erased; others
 // keep theirs, and an ended session says still why it did.
 func TestEverySessionOfAPersonAndItsErasure(t *testing.T) {
-	s := audited(t, file(t))
+	s := audited(t, emptyFile(t))
 	first, second := signIn(t, s, "alex"), signIn(t, s, "alex")
 	other := signIn(t, s, "robin")
 	end := func(e session.Ending) {

@@ -2,6 +2,7 @@ package sqlitestore_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +39,38 @@ func open(t testing.TB, path string) *sqlitestore.Store {
 // file returns a path in a new folder.
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "sessions.db") }
 
+// emptyFile returns the path of a database without sessions: a copy of one that was made
+// once, for to make the tables takes longer than most promises do.
+func emptyFile(t testing.TB) string {
+	t.Helper()
+	made, err := emptyDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := file(t)
+	if err := os.WriteFile(path, made, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "sqlitestore")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "sessions.db")
+	s, err := sqlitestore.Open(context.Background(), path, sqlitestore.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 var start = time.Date(2025, 1, 11, 10, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) {
@@ -48,9 +82,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) session.Store { return open(t, file(t)) })
+	storetest.Run(t, func(t *testing.T) session.Store { return open(t, emptyFile(t)) })
 }
 
+// The database in memory has its tables made for each promise.
 func TestStoreInMemory(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) session.Store { return open(t, ":memory:") })
 }
@@ -58,7 +93,7 @@ func TestStoreInMemory(t *testing.T) {
 // Two stores with a file between them take turns as two processes do.
 func TestTwoStoresOnOneFile(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) session.Store {
-		path := file(t)
+		path := emptyFile(t)
 		return storetest.Nodes(open(t, path), open(t, path))
 	})
 }
