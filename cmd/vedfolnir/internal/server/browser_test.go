@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/config"
+	"github.com/vedfolnir/session/cmd/vedfolnir/internal/database"
 	"github.com/vedfolnir/session/cmd/vedfolnir/internal/directory"
 )
 
@@ -65,10 +67,51 @@ type site struct {
 	log *journal
 }
 
-// demo is a site in memory with the demo people.
+// demo is a site with the demo people.
 func demo(t *testing.T) *site {
 	t.Helper()
-	return start(t, config.Settings{Demo: true, Loopback: true, Plain: true, Database: config.Database{Memory: true}}, slog.LevelInfo)
+	return start(t, config.Settings{Demo: true, Loopback: true, Plain: true, Database: withPeople(t)}, slog.LevelInfo)
+}
+
+// withPeople is a database in which the demo people are: a copy of one that was made
+// once, for to make its tables and to hash their passwords takes longer than most tests.
+func withPeople(t *testing.T) config.Database {
+	t.Helper()
+	made, err := madeWithPeople()
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := config.Database{Path: filepath.Join(t.TempDir(), "v.db")}
+	if err := os.WriteFile(where.Path, made, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return where
+}
+
+var madeWithPeople = sync.OnceValues(func() (_ []byte, err error) {
+	folder, err := os.MkdirTemp("", "vedfolnir")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	where := config.Database{Path: filepath.Join(folder, "v.db")}
+	if err := fill(context.Background(), where); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(where.Path)
+})
+
+// fill adds the demo people, and the audit lines of that.
+func fill(ctx context.Context, where config.Database) error {
+	store, err := database.Open(ctx, where, database.Options{Audit: true})
+	if err != nil {
+		return err
+	}
+	people, err := directory.Open(ctx, store.DB(), directory.Config{AllowDemoPeople: true, Note: store.NoteIn})
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return errors.Join(people.AddDemoPeople(ctx), people.Close(), store.Close())
 }
 
 // inFolder are the settings of a server that keeps its data.

@@ -31,7 +31,7 @@ type claims = openidtest.Map
 func withProvider(t *testing.T, edit func(*config.Settings, *openidtest.Provider)) (*site, *openidtest.Provider) {
 	t.Helper()
 	p := openidtest.Start(t)
-	settings := config.Settings{Demo: true, Loopback: true, Plain: true, Database: config.Database{Memory: true}}
+	settings := config.Settings{Demo: true, Loopback: true, Plain: true, Database: withPeople(t)}
 	server := httptest.NewUnstartedServer(nil)
 	_, port, _ := strings.Cut(server.Listener.Addr().String(), ":")
 	settings.Origin = "http://localhost:" + port
