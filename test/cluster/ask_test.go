@@ -34,7 +34,7 @@ func (a *answer) outcome() (o outcome, why string) {
 	switch {
 	case a.status == 0 || a.status >= 500:
 		return unknown, ""
-	case a.status == http.StatusUnauthorized && a.problem.Code == "SESSION_ENDED":
+	case a.status == http.StatusUnauthorized && (a.problem.Code == "SESSION_ENDED" || a.problem.Code == "SESSION_EXPIRED"):
 		return refused, a.problem.Reason
 	case a.status == http.StatusUnauthorized:
 		return refused, a.problem.Code // nobody gave that as a reason
@@ -59,39 +59,46 @@ type request struct {
 	form         url.Values
 }
 
-// ask sends the request by the way: straight to the node of that number, or else through
+// prepare the request for the way: straight to the node of that number, or else through
 // nginx. Everybody comes as through a proxy that speaks HTTPS to people.
-func (t *tab) ask(way int, cookies map[string]string, csrf string, q request) (a *answer) {
-	a = &answer{node: way, ret: forever}
-	ctx, cancel := context.WithTimeout(context.Background(), hurry)
-	defer cancel()
-	addr := t.cluster.nginx
-	if way < len(t.cluster.nodes) {
-		addr = t.cluster.nodes[way].addr
-	} else {
-		a.node = nobody
+func (r *run) prepare(ctx context.Context, way int, cookies map[string]string, csrf string, q request) *http.Request {
+	addr := r.cluster.nginx
+	if way < len(r.cluster.nodes) {
+		addr = r.cluster.nodes[way].addr
 	}
 	body, kind := q.body, "application/json"
 	if q.form != nil {
 		body, kind = q.form.Encode(), "application/x-www-form-urlencoded"
 	}
-	r, err := http.NewRequestWithContext(ctx, q.method, "http://"+addr+q.path, strings.NewReader(body))
+	to, err := http.NewRequestWithContext(ctx, q.method, "http://"+addr+q.path, strings.NewReader(body))
 	if err != nil {
 		panic(err) // the address is no address
 	}
-	r.Host = host
-	r.Header.Set("User-Agent", "cluster/1")
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("X-Forwarded-Proto", "https")
-	r.Header.Set("X-Forwarded-For", "127.0.0.1") // as nginx says, or they would be remarkable
+	to.Host = host
+	to.Header.Set("User-Agent", "cluster/1")
+	to.Header.Set("Accept", "application/json")
+	to.Header.Set("X-Forwarded-Proto", "https")
+	to.Header.Set("X-Forwarded-For", "127.0.0.1") // as nginx says, or they would be remarkable
 	if q.method != http.MethodGet {
-		r.Header.Set("Content-Type", kind)
-		r.Header.Set("Origin", "https://"+host)
-		r.Header.Set("X-CSRFToken", csrf)
+		to.Header.Set("Content-Type", kind)
+		to.Header.Set("Origin", "https://"+host)
+		to.Header.Set("X-CSRFToken", csrf)
 	}
 	for _, name := range slices.Sorted(maps.Keys(cookies)) {
-		r.AddCookie(&http.Cookie{Name: name, Value: cookies[name]})
+		to.AddCookie(&http.Cookie{Name: name, Value: cookies[name]})
 	}
+	return to
+}
+
+// ask sends the request by the way, and waits for the answer.
+func (t *tab) ask(way int, cookies map[string]string, csrf string, q request) (a *answer) {
+	a = &answer{node: way, ret: forever}
+	ctx, cancel := context.WithTimeout(context.Background(), hurry)
+	defer cancel()
+	if way >= len(t.cluster.nodes) {
+		a.node = nobody
+	}
+	r := t.prepare(ctx, way, cookies, csrf, q)
 	a.call = t.now()
 	w, err := t.client.Do(r)
 	if err == nil {

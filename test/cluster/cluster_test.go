@@ -82,7 +82,7 @@ func TestNodesKeepTheirPromisesWhateverHappens(t *testing.T) {
 func live(t *testing.T, seed uint64, length time.Duration) {
 	t.Logf("go test ./test/cluster -cluster.seed=%d -cluster.time=%v", seed, length)
 	c := newCluster(t, nodes)
-	r := &run{cluster: c, seed: seed, counts: map[string]int{}, owners: map[string]*person{}, began: time.Now()}
+	r := &run{cluster: c, seed: seed, counts: map[string]int{}, owners: map[string]*person{}, troubles: map[int][]trouble{}, began: time.Now()}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	r.settlers(client, people)
@@ -99,6 +99,9 @@ func live(t *testing.T, seed uint64, length time.Duration) {
 			number := i*tabs + j
 			all.Go(func() { (&tab{person: p, number: number, random: r.random(number), client: client}).live() })
 		}
+	}
+	for i, p := range r.people {
+		all.Go(func() { (&tab{person: p, number: i * tabs, client: client}).listen(r.random(3000 + i)) })
 	}
 	f := &faults{run: r}
 	for _, n := range c.nodes {
@@ -138,7 +141,7 @@ func (r *run) settlers(client *http.Client, n int) {
 		}
 		r.people = append(r.people, p)
 		t := &tab{person: p, number: i * tabs, client: client}
-		t.signIn(0)
+		t.signIn(0, false)
 		if len(p.browsers) != 1 {
 			r.cluster.t.Fatalf("%s cannot sign in: %v", p.name, r.sums.odd)
 		}
@@ -164,6 +167,9 @@ func (r *run) judge(t *testing.T) {
 	for _, p := range r.people {
 		for _, h := range p.histories() {
 			r.sums.judge(h, folder)
+			for _, s := range h.streams {
+				r.counts["told in time by a stream"] += r.sums.hear(h, s, r.troubles[s.node])
+			}
 			sessions, ops = sessions+1, ops+len(h.ops)
 		}
 	}

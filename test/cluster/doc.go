@@ -1,7 +1,8 @@
 // Package cluster holds three nodes to what is promised of them together, while they
 // are killed, stopped, restarted, cut off and slowed down: real processes behind a real
 // nginx on a real PostgreSQL, and random people who sign in, switch, rotate and end on
-// any of them. Each call is written down with its begin, end and outcome; porcupine
+// any of them, whose sessions last or soon run out, and who listen to their streams. Each
+// call, and what a stream tells, is written down with its begin, end and outcome; porcupine
 // looks for an order of each session's calls that explains all answers, and the sums at
 // the end have to be zero.
 //

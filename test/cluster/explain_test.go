@@ -75,11 +75,21 @@ func model(f facts) porcupine.Model {
 	}
 }
 
-// operations are the ops as porcupine takes them. Of all that may have ended the session
-// and had no answer the first one with a reason stands for the later ones: it stays
+// operations are the ops as porcupine takes them. What may have ended the session for a
+// reason that neither an answer nor the row ever told has not. Of all that may have ended
+// it and had no answer the first one with a reason stands for the later ones: it stays
 // possible for ever.
 func operations(ops []op) (history []porcupine.Operation) {
-	first := map[string]int64{}
+	first, told, row := map[string]int64{}, map[string]bool{}, false
+	for _, o := range ops {
+		if o.outcome == refused {
+			told[o.why] = true
+		}
+		row = row || o.kind == truth && o.outcome != gone
+	}
+	ops = slices.DeleteFunc(slices.Clone(ops), func(o op) bool {
+		return row && (o.kind == mayEnd || o.kind == end && o.outcome == unknown) && !told[o.reason]
+	})
 	open := func(o op) bool { return (o.kind == end || o.kind == mayEnd) && o.outcome == unknown }
 	for _, o := range ops {
 		if call, ok := first[o.reason]; open(o) && (!ok || o.call < call) {

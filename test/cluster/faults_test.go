@@ -30,7 +30,9 @@ func (f *faults) befall(n *node, random *rand.Rand) {
 		f.sleep(time.Second + time.Duration(random.Int64N(int64(4*time.Second))))
 		length, by, what := f.length(random), time.Duration(20+random.IntN(600))*time.Millisecond, random.IntN(7)
 		f.everywhere.RLock()
+		began := f.now()
 		f.one(n, what, length, by)
+		f.troubled(n, began)
 		f.everywhere.RUnlock()
 	}
 }
@@ -68,6 +70,14 @@ func (f *faults) one(n *node, what int, length, by time.Duration) {
 	}
 }
 
+// troubled notes that the node had a fault since then, which is over.
+func (f *faults) troubled(n *node, began int64) {
+	over := f.now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.troubles[n.number] = append(f.troubles[n.number], trouble{began, over})
+}
+
 // again ends the node and starts it a while later.
 func (f *faults) again(n *node, s syscall.Signal, pause time.Duration) {
 	if err := n.end(s); err != nil {
@@ -86,6 +96,7 @@ func (f *faults) outage(random *rand.Rand) {
 		length, reset := f.length(random), random.IntN(2) == 0
 		f.everywhere.Lock()
 		f.counted("fault: database away from all")
+		began := f.now()
 		for _, n := range f.cluster.nodes {
 			n.database.Swallow()
 			if reset {
@@ -95,6 +106,7 @@ func (f *faults) outage(random *rand.Rand) {
 		f.sleep(length)
 		for _, n := range f.cluster.nodes {
 			n.database.Heal()
+			f.troubled(n, began)
 		}
 		f.everywhere.Unlock()
 	}

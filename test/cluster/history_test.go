@@ -13,8 +13,9 @@ type history struct {
 	person string
 	handle string
 
-	mu  sync.Mutex
-	ops []op
+	mu      sync.Mutex
+	ops     []op
+	streams []*stream
 }
 
 func (h *history) add(ops ...op) {
@@ -31,17 +32,23 @@ func (h *history) add(ops ...op) {
 			h.ops = append(h.ops, op{kind: confirm, outcome: unknown, node: nobody, call: o.call, ret: forever, tab: o.tab})
 		}
 		h.ops = append(h.ops, o)
+		if o.outcome == refused && o.why == ranOut && (o.kind == switchTo || o.kind == refresh || o.kind == rotate) {
+			// It was under way when the time ran out: the database may have done it.
+			h.ops = append(h.ops, op{kind: o.kind, outcome: unknown, node: nobody, call: o.call, ret: forever, platform: o.platform, tab: o.tab})
+		}
 	}
 }
 
 // span returns when the session began, and by when it was known to be over: what
-// happened to others' sessions afterwards is none of its history.
+// happened to others' sessions afterwards is none of its history, unless it ran out and
+// its row waits for something that ends it.
 func (h *history) span() (began op, over int64) {
 	over = forever
 	for _, o := range h.ops {
 		switch {
 		case o.kind == create:
 			began = o
+		case o.reason == ranOut || o.why == ranOut:
 		case o.outcome == refused || o.outcome == gone || o.kind == end && o.outcome == done:
 			over = min(over, o.ret)
 		}

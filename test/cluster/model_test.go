@@ -153,7 +153,7 @@ func (s state) step(o op) (state, bool) {
 	case s.versions == nil: // what ends others' sessions has nothing to end here yet
 		return s, o.kind == end || o.kind == mayEnd || o.kind == confirm
 	case s.past:
-		return s, o.outcome == unknown || o.kind == mayEnd
+		return s, o.outcome == unknown || o.kind == mayEnd || o.reason == ranOut
 	case o.kind == truth:
 		ok := s.is(o)
 		s.past = true
@@ -171,7 +171,7 @@ func (s state) step(o op) (state, bool) {
 }
 
 func (s state) change(o op) (state, bool) {
-	if s.over {
+	if s.over && !(o.outcome == unknown && s.ranOut()) {
 		return s, o.outcome == unknown // and nothing came of it
 	}
 	if o.outcome == done { // it lived; what has no answer may happen yet
@@ -230,9 +230,15 @@ func (s state) look(o op) (state, bool) {
 	return s.knew(o.version, o.ret), true
 }
 
+// ranOut reports whether the session's time may be over. The row then waits for the
+// sweep, or for something else that ends it for a reason of its own.
+func (s state) ranOut() bool {
+	return slices.ContainsFunc(s.causes, func(c cause) bool { return c.reason == ranOut })
+}
+
 // finish takes in that something ended the session, or may have.
 func (s state) finish(o op) state {
-	if !s.over {
+	if !s.over || s.ranOut() {
 		s.causes = append(slices.Clip(s.causes), cause{o.reason, o.mark()})
 	}
 	if o.kind == end && o.outcome == done {
@@ -268,7 +274,7 @@ func (s state) is(o op) bool {
 	}
 	switch o.outcome {
 	case done:
-		return !s.over && o.version == len(s.versions)
+		return (!s.over || s.ranOut()) && o.version == len(s.versions)
 	case refused:
 		return o.version == len(s.versions)+1 && slices.ContainsFunc(s.causes, func(c cause) bool { return c.reason == o.why })
 	}

@@ -83,7 +83,7 @@ func (t *tab) act() {
 	what, who, way, which := t.random.IntN(1000), t.random.Int(), t.random.IntN(len(t.cluster.nodes)+1), t.random.Int()
 	b := t.choose(who, what%10 == 0)
 	if b == nil || what < 20 {
-		t.signIn(way)
+		t.signIn(way, which%3 == 0)
 		return
 	}
 	for _, c := range []struct {
@@ -118,6 +118,9 @@ func (t *tab) choose(who int, haunt bool) *browser {
 func (t *tab) note(b *browser, a *answer, o op) {
 	o.tab = t.number
 	t.count(o)
+	if o.outcome == refused {
+		t.counted("refused: " + o.why)
+	}
 	b.add(o)
 	guesses := a.tried
 	if o.outcome == unknown {

@@ -23,10 +23,11 @@ type run struct {
 	until   time.Time
 	people  []*person
 
-	mu     sync.Mutex
-	sums   sums
-	counts map[string]int
-	owners map[string]*person // of sessions, by handle
+	mu       sync.Mutex
+	sums     sums
+	counts   map[string]int
+	owners   map[string]*person // of sessions, by handle
+	troubles map[int][]trouble  // of nodes, by number
 }
 
 func (r *run) now() int64  { return int64(time.Since(r.began)) }

@@ -22,7 +22,8 @@ func (b *browser) accept(a *answer) (session bool) {
 	return session
 }
 
-func (t *tab) signIn(way int) {
+// signIn in a new browser; briefly: on a device that is not to remember it.
+func (t *tab) signIn(way int, briefly bool) {
 	b := &browser{history: &history{person: t.name}, cookies: map[string]string{}}
 	a := t.ask(way, nil, "", request{method: "GET", path: "/api/csrf"})
 	if a.status != http.StatusOK {
@@ -33,7 +34,7 @@ func (t *tab) signIn(way int) {
 	t.mu.Lock()
 	password, changes, sure := t.passwords[0], t.changes, len(t.passwords) == 1
 	t.mu.Unlock()
-	body, _ := json.Marshal(map[string]string{"username": t.name, "password": password})
+	body, _ := json.Marshal(map[string]any{"username": t.name, "password": password, "remember": !briefly})
 	a = t.ask(way, b.cookies, b.csrf, request{method: "POST", path: "/login", body: string(body)})
 	o := a.op(create)
 	if o.outcome == refused || o.outcome == nothing {
@@ -72,6 +73,9 @@ func (t *tab) signIn(way int) {
 	t.happened(b.history, a, pushed)
 	o.platform, o.tab = s.Platform.Name, t.number
 	b.add(o)
+	if briefly {
+		b.add(runsOut(o)...)
+	}
 	t.mu.Lock()
 	t.everything = append(t.everything, b.history)
 	t.mu.Unlock()

@@ -15,6 +15,8 @@ type sums struct {
 	lost        []string // sessions whose acknowledged changes are not in the database
 	served      []string // answers from a session that had ended, beyond the bound
 	unasked     []string // refusals for which there was no cause
+	late        []string // changes that a stream did not tell in time
+	open        []string // streams of sessions that had ended, beyond the bound
 	exceeded    []string // looks at the database that found more live sessions than the limit
 	foreign     []string // answers with another person's data
 	unexplained []string // sessions whose answers no order explains, though each sum above is zero
@@ -25,6 +27,7 @@ type sums struct {
 func (s *sums) all() map[string]*[]string {
 	return map[string]*[]string{
 		"acknowledged changes lost": &s.lost, "ended but served after the bound": &s.served, "unasked sign-outs": &s.unasked,
+		"changes that streams did not tell in time": &s.late, "streams open after the end": &s.open,
 		"limit exceeded": &s.exceeded, "answers with another's data": &s.foreign,
 		"sessions without an explanation": &s.unexplained, "sessions not decided": &s.undecided, "odd answers": &s.odd,
 	}
