@@ -597,6 +597,22 @@ func TestAPersonIsToldWhereTheirPasswordIs(t *testing.T) {
 	}
 }
 
+// Nobody is sent to a provider to confirm who they are at which they are nobody.
+func TestWhoIsLinkedConfirmsThere(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t, func(c *config.Settings, _ *openidtest.Provider) { c.ReauthAfter = time.Nanosecond })
+	kim, alex := s.browser(t), s.browser(t)
+	kim.signInThere()
+	kim.open("/reauth")
+	kim.sees("Confirm with Example")
+	alex.signIn("alex")
+	alex.open("/reauth")
+	alex.sees("Confirm that it is you", `type="password"`)
+	if strings.Contains(alex.page.body, "Confirm with Example") {
+		t.Error("alex is nobody there")
+	}
+}
+
 // An address opens an account only if the operator has said so, and the provider that
 // it is theirs.
 func TestAnAddressIsNobody(t *testing.T) {

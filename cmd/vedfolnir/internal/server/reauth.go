@@ -38,8 +38,13 @@ func (a *App) reauth(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	page.Password, page.Passkey = slices.Contains(how.Methods, "password"), how.Passkey != nil
-	if a.provider != nil {
-		page.Provider = a.provider.Name
+	links, err := a.links(r.Context(), session.FromContext(r.Context()).Session.UserID)
+	if err != nil {
+		a.sessions.Error(w, r, err)
+		return
+	}
+	if !links.Linkable { // else nobody there is them
+		page.Provider = links.Provider
 	}
 	a.sent(r, a.pages.Reauth(w, status, page))
 }
