@@ -1,7 +1,9 @@
 package main
 
 import (
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +15,11 @@ func mount(t *testing.T, folder string) {
 		skip(t, "cannot mount a small disk: "+err.Error())
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(folder, 0); err != nil {
+		err := unix.EBUSY // while what was killed at the end of the test has files open there
+		for patience := time.Now().Add(20 * time.Second); err == unix.EBUSY && time.Now().Before(patience); time.Sleep(5 * time.Millisecond) {
+			err, _ = unix.Unmount(folder, 0).(syscall.Errno)
+		}
+		if err != 0 {
 			t.Error(err)
 		}
 	})
