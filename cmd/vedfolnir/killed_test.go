@@ -185,8 +185,8 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 		SELECT (1 << 50) + i, i, i, i, i, '', 'person', 0 FROM n;`
 	for what, others := range map[string]string{
-		"people": fmt.Sprintf(people, 150_000),
-		"sessions": fmt.Sprintf(people, 30_000) + `
+		"people": fmt.Sprintf(people, 40_000),
+		"sessions": fmt.Sprintf(people, 10_000) + `
 			INSERT INTO sessions SELECT randomblob(16), user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity, 1, '', '',
 				user_agent, ip_address, language, secret, previous, NULL, fingerprint, NULL, 0 FROM sessions, directory_people WHERE username <> 'kim';`,
 	} {
@@ -209,7 +209,7 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 					case <-time.After(time.Millisecond):
 					}
 					// To raise the epoch takes less, in a transaction of its own.
-					if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > int64(64_000+n<<20) {
+					if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > int64(64_000+n<<18) {
 						return kill(c)
 					}
 				}
