@@ -186,7 +186,7 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 		SELECT (1 << 50) + i, i, i, i, i, '', 'person', 0 FROM n;`
 	for what, others := range map[string]string{
 		"people": fmt.Sprintf(people, 40_000),
-		"sessions": fmt.Sprintf(people, 10_000) + `
+		"sessions": fmt.Sprintf(people, 5_000) + `
 			INSERT INTO sessions SELECT randomblob(16), user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity, 1, '', '',
 				user_agent, ip_address, language, secret, previous, NULL, fingerprint, NULL, 0 FROM sessions, directory_people WHERE username <> 'kim';`,
 	} {

@@ -15,7 +15,8 @@ import (
 // PostgreSQL returns the address of a database of the test's own, for any driver;
 // it is gone after the test. The server is the one that PGHOST or PGPORT names, asked
 // as PGUSER, or as postgres; without them it is this process's own, whose connections
-// nobody else takes, and which does not wait for its disk.
+// nobody else takes, and which does not wait for its disk; and where none can be
+// started, one that runs on loopback.
 func PostgreSQL(t testing.TB) string {
 	t.Helper()
 	server, err := postgreSQL()
@@ -107,6 +108,11 @@ var postgreSQL = sync.OnceValues(func() (*url.URL, error) {
 		return postgreSQLAt(cmp.Or(os.Getenv("PGUSER"), "postgres"), cmp.Or(host, "127.0.0.1"), cmp.Or(port, "5432")), nil
 	}
 	server, _, err := startPostgreSQL()
+	if err != nil { // without its programs here, there may be one that runs
+		if running := postgreSQLAt(cmp.Or(os.Getenv("PGUSER"), "postgres"), "127.0.0.1", "5432"); psql(running, "SELECT 1") == nil {
+			return running, nil
+		}
+	}
 	return server, err
 })
 

@@ -118,7 +118,7 @@ func (c *cluster) command(program, stdin string, args ...string) {
 
 func environ() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "GORACE=halt_on_error=1",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "GORACE=halt_on_error=1 atexit_sleep_ms=0",
 		fmt.Sprintf("SESSION_MAX_CONCURRENT_PER_USER=%d", limit), "SESSION_MAX_PLATFORM_SWITCHES_PER_HOUR=0",
 		fmt.Sprintf("SESSION_UNREMEMBERED_LIFETIME_SECONDS=%d", int(shortly.Seconds())),
 		"VEDFOLNIR_ATTEMPTS_PER_ACCOUNT=1000000", "VEDFOLNIR_ATTEMPTS_PER_ADDRESS=1000000",
