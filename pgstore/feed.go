@@ -145,12 +145,11 @@ func (s *Store) readFeed(ctx context.Context, from place, known, renew bool) (r 
 			r, err = s.readOnce(ctx, from, known, renew)
 		}
 	}
-	if err == nil && r.epoch != s.epoch {
-		if s.epoch != 0 {
+	if err == nil {
+		if known := s.epoch.Swap(r.epoch); known != 0 && known != r.epoch {
 			s.pool.Reset()
 			s.writer.stale.Store(true)
 		}
-		s.epoch = r.epoch
 	}
 	return r, err
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,9 +54,9 @@ type Store struct {
 	cursors  *cursors
 	node     string // in the table of nodes
 
-	turn  sync.Mutex // held while the feed is read
-	epoch uint64     // that it told last; 0: it was not read yet
-	feed  link       // its own: it is read, and the lease renewed, however many reads wait
+	turn  sync.Mutex    // held while the feed is read
+	epoch atomic.Uint64 // that it told last; 0: it was not read yet
+	feed  link          // its own: it is read, and the lease renewed, however many reads wait
 
 	close sync.Once
 }
@@ -88,9 +89,9 @@ func open(ctx context.Context, address string, cfg Config) (_ *Store, err error)
 		return nil, err // without the password
 	}
 	config.MaxConns = int32(cfg.Conns)
-	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, connectTimeout)
 	s := &Store{cursors: newCursors(), node: rand.Text(), patience: cfg.Patience}
+	config.ConnConfig.ValidateConnect = s.validate
 	g := &gate{lost: func() { s.pool.Reset() }}
 	config.ConnConfig.Tracer = g
 	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return g.enter() }
@@ -168,6 +169,32 @@ func (s *Store) refusePooler(ctx context.Context, config *pgx.ConnConfig) error 
 	}
 	return err
 }
+
+// validate refuses a server that is no primary, so that the next host of the address is
+// tried; and one that this node knows to have a successor: it may live, take changes, and
+// know nothing of that.
+func (s *Store) validate(ctx context.Context, c *pgconn.PgConn) error {
+	if err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, c); err != nil {
+		return err
+	}
+	known := s.epoch.Load()
+	if known == 0 {
+		return nil
+	}
+	behind := fmt.Sprintf(`SELECT epoch FROM session_meta WHERE epoch < %d`, known)
+	for _, statement := range []string{behind, raiseEpoch, behind} { // a restored backup is raised above what was
+		results, err := c.Exec(ctx, statement).ReadAll()
+		switch {
+		case err != nil:
+			return err
+		case statement == behind && len(results[0].Rows) == 0:
+			return nil
+		}
+	}
+	return errSucceeded
+}
+
+var errSucceeded = errors.New("the server has a successor, and is asked nothing more: lead its address to that, and end it")
 
 // setUp makes a connection wait for the disk, whatever the default is.
 func setUp(ctx context.Context, c *pgx.Conn, more string) error {

@@ -248,4 +248,40 @@ func TestNothingIsAskedOfAServerThatHasASuccessor(t *testing.T) {
 	if there, err := open(t, successor, pgstore.Config{}).Get(t.Context(), before); err != nil || there.PlatformID != "2" {
 		t.Errorf("a change went elsewhere: %+v, %v", there, err)
 	}
+
+	// An address that leads back to the old one, which goes on taking changes.
+	lead := func(server string) {
+		p.Lead(hostOf(t, server))
+		for _, server := range []string{old, successor} {
+			execute(t, server, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		}
+	}
+	lead(old)
+	refused := func(what string, ask func() error) {
+		t.Helper()
+		for patience := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			switch err := ask(); {
+			case err == nil:
+				t.Fatalf("%s: a server that has a successor is asked", what)
+			case strings.Contains(err.Error(), "has a successor"):
+				return
+			case time.Now().After(patience):
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+	}
+	refused("the feed", func() error { _, err := s.Changes(t.Context(), after.Next, true); return err })
+	refused("a read", func() error { _, err := s.Get(t.Context(), before); return err })
+	refused("a change", func() error { _, _, err := s.SwitchPlatform(t.Context(), before, "3", start, 0); return err })
+	lead(successor)
+	for patience := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if r, err := s.Get(t.Context(), before); err == nil {
+			if r.PlatformID != "2" {
+				t.Errorf("then %+v", r)
+			}
+			break
+		} else if time.Now().After(patience) {
+			t.Fatal(err)
+		}
+	}
 }
