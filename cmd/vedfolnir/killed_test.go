@@ -108,14 +108,16 @@ func (d oldDatabase) make(t *testing.T, others string) (token string) {
 
 // killed has the program migrate, again and again, until it is not killed any more: how
 // kills the nth, each later than the one before, or returns false once that has ended.
-func (d oldDatabase) killed(t *testing.T, folder, database string, how func(n int, c *exec.Cmd, ended <-chan struct{}) bool) {
+// Before each is what has to be done.
+func (d oldDatabase) killed(t *testing.T, folder, database string, before func(), how func(n int, c *exec.Cmd, ended <-chan struct{}) bool) {
 	t.Helper()
 	if out, err := command(t, folder, nil, "keys", "make", "--keys=keys").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	before := d.is(t)
+	old := d.is(t)
 	var found [][2]string
 	for n, whole := 0, false; !whole; n++ {
+		before()
 		c := command(t, folder, nil, "migrate", "--database="+database, "--keys=keys")
 		said := new(output)
 		c.Stdout, c.Stderr = said, said
@@ -140,13 +142,13 @@ func (d oldDatabase) killed(t *testing.T, folder, database string, how func(n in
 		}
 	}
 	after := d.is(t)
-	if !slices.Contains(found, before) || after[1] == before[1] {
+	if !slices.Contains(found, old) || after[1] == old[1] {
 		t.Fatalf("of %d that were killed all had changed something, or the last one nothing", len(found))
 	}
 	for i, state := range found {
 		for part := range state {
-			if state[part] != before[part] && state[part] != after[part] {
-				t.Errorf("killed for the %dth time it left\n%s\nwhich is neither the old\n%s\nnor the new\n%s", i+1, state[part], before[part], after[part])
+			if state[part] != old[part] && state[part] != after[part] {
+				t.Errorf("killed for the %dth time it left\n%s\nwhich is neither the old\n%s\nnor the new\n%s", i+1, state[part], old[part], after[part])
 			}
 		}
 	}
@@ -178,6 +180,7 @@ func kill(c *exec.Cmd) bool { return c.Process.Kill() == nil }
 
 // Migrations of a file are killed as soon as their write-ahead log has come to a size:
 // there are enough sessions, or people, that more is changed than SQLite keeps in memory.
+// Each begins with the old file, for one that is killed late has changed it.
 func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 	t.Parallel()
 	const people = `
@@ -185,8 +188,8 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 		SELECT (1 << 50) + i, i, i, i, i, '', 'person', 0 FROM n;`
 	for what, others := range map[string]string{
-		"people": fmt.Sprintf(people, 40_000),
-		"sessions": fmt.Sprintf(people, 5_000) + `
+		"people": fmt.Sprintf(people, 120_000),
+		"sessions": fmt.Sprintf(people, 8_000) + `
 			INSERT INTO sessions SELECT randomblob(16), user_id, platform_id, version, created_at, renewed_at, authenticated_at, last_activity, 1, '', '',
 				user_agent, ip_address, language, secret, previous, NULL, fingerprint, NULL, 0 FROM sessions, directory_people WHERE username <> 'kim';`,
 	} {
@@ -201,7 +204,18 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 				onlyPeople: what == "people",
 			}
 			token := d.make(t, others)
-			d.killed(t, folder, "sqlite:"+path, func(n int, c *exec.Cmd, ended <-chan struct{}) bool {
+			old, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			restore := func() {
+				_ = os.Remove(path + "-wal") // there may be none
+				_ = os.Remove(path + "-shm")
+				if err := os.WriteFile(path, old, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.killed(t, folder, "sqlite:"+path, restore, func(n int, c *exec.Cmd, ended <-chan struct{}) bool {
 				for {
 					select {
 					case <-ended:
@@ -209,7 +223,7 @@ func TestAKilledMigrationOfAFileChangesNothing(t *testing.T) {
 					case <-time.After(time.Millisecond):
 					}
 					// To raise the epoch takes less, in a transaction of its own.
-					if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > int64(64_000+n<<18) {
+					if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > int64(64_000+n<<19) {
 						return kill(c)
 					}
 				}
@@ -267,7 +281,7 @@ func killedOnPostgreSQL(t *testing.T, onlyPeople bool) {
 		}
 		return yes
 	}
-	d.killed(t, folder, address, func(n int, c *exec.Cmd, ended <-chan struct{}) bool {
+	d.killed(t, folder, address, func() {}, func(n int, c *exec.Cmd, ended <-chan struct{}) bool {
 		do(fmt.Sprintf(`UPDATE stop.at SET statement = %d; SELECT setval('stop.statements', 1, false), pg_advisory_lock(1)`, 1+3*n))
 		defer func() {
 			do(`SELECT pg_advisory_unlock(1)`)

@@ -363,16 +363,21 @@ func TestLogoutTokens(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}
 	}
+	at := func(c claims) claims { // the second may be over
+		all := claims{"iat": now, "exp": now + 120}
+		maps.Copy(all, c)
+		return all
+	}
 	for name, c := range map[string]struct {
 		token        string
 		subject, sid string
 		until        time.Time
 	}{
-		"of a session":           {p.Logout(nil), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+180, 0)},
-		"of a session alone":     {p.Logout(claims{"sub": nil}), "", p.Claims["sid"].(string), time.Unix(now+180, 0)},
-		"of a person":            {p.Logout(claims{"sid": nil}), p.Claims["sub"].(string), "", time.Unix(now+180, 0)},
-		"that says what it is":   {openidtest.SignWith(jose.ES256, p.Key(), p.LogoutClaims(nil), claims{"typ": "logout+jwt"}), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+180, 0)},
-		"that is good for years": {p.Logout(claims{"exp": now + 1e8}), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+3600, 0)},
+		"of a session":           {p.Logout(at(nil)), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+180, 0)},
+		"of a session alone":     {p.Logout(at(claims{"sub": nil})), "", p.Claims["sid"].(string), time.Unix(now+180, 0)},
+		"of a person":            {p.Logout(at(claims{"sid": nil})), p.Claims["sub"].(string), "", time.Unix(now+180, 0)},
+		"that says what it is":   {openidtest.SignWith(jose.ES256, p.Key(), p.LogoutClaims(at(nil)), claims{"typ": "logout+jwt"}), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+180, 0)},
+		"that is good for years": {p.Logout(claims{"iat": now, "exp": now + 1e8}), p.Claims["sub"].(string), p.Claims["sid"].(string), time.Unix(now+3600, 0)},
 	} {
 		l, err := client.Logout(t.Context(), c.token)
 		if err != nil || l.ID == "" || l.Issuer != p.URL || l.Subject != c.subject || l.SessionID != c.sid || !l.Until.Equal(c.until) {
