@@ -29,9 +29,10 @@ const (
 type gate struct {
 	lost func() // a connection broke: the others have, too, most likely
 
-	mu   sync.Mutex
-	away error     // nil: it is not
-	next time.Time // probe
+	mu    sync.Mutex
+	away  error     // nil: it is not
+	next  time.Time // probe
+	there time.Time // when the youngest attempt began that has succeeded
 }
 
 // enter is asked before each attempt to connect.
@@ -54,18 +55,27 @@ var (
 	_ pgx.ConnectTracer = (*gate)(nil)
 )
 
+type begunKey struct{}
+
 func (g *gate) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
-	return ctx
+	return context.WithValue(ctx, begunKey{}, time.Now())
 }
 
 // TraceConnectEnd takes the outcome for a verdict, unless somebody was merely
-// impatient.
+// impatient, or another attempt that was begun later has succeeded.
 func (g *gate) TraceConnectEnd(ctx context.Context, end pgx.TraceConnectEndData) {
 	if end.Err != nil && ctx.Err() != nil {
 		return
 	}
+	begun, _ := ctx.Value(begunKey{}).(time.Time)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	switch {
+	case end.Err == nil && begun.After(g.there):
+		g.there = begun
+	case end.Err != nil && begun.Before(g.there):
+		return
+	}
 	g.away, g.next = end.Err, time.Now().Add(probeEvery)
 }
 
