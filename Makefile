@@ -59,15 +59,16 @@ test-web:
 	npm run --silent --prefix $$package typecheck && npm test --prefix $$package || exit 1; done
 
 # Packages wait for servers and disks much of the time: one more than there are
-# processors keeps those busy. The cluster is not beside the tests that have a browser,
-# whose requests fail while it lays cables: a browser drops them when its machine's
-# addresses change. Each run of it has a seed of its own, so that no old result is
-# good enough. With races, pointers are checked: in SQLite, which was C, that is half of
-# the work, and shows nothing of ours; races are looked for there as everywhere.
+# processors keeps those busy. The cluster takes long, and so begins; it is not beside
+# the tests that have a browser, whose requests fail while it lays cables: a browser
+# drops them when its machine's addresses change. Each run of it has a seed of its own,
+# so that no old result is good enough. With races, pointers are checked: in SQLite,
+# which was C, that is half of the work, and shows nothing of ours; races are looked for
+# there as everywhere.
 test-go:
 	@race="-race -gcflags=modernc.org/...=-d=checkptr=0"; sh tools/need cc || { test "$$CI" != true || exit 1; race=; }; \
 	for thing in nginx chromium caddy flask curl postgresql redis pgbouncer ip; do sh tools/need $$thing || test "$$CI" != true || exit 1; done; \
-	set -ex; export CLUSTER_SEED=$${CLUSTER_SEED:-$$(date +%s)}; go test $$race -p=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout=20m $(ANEW) $(OTHERS) ./test/cluster; \
+	set -ex; export CLUSTER_SEED=$${CLUSTER_SEED:-$$(date +%s)}; go test $$race -p=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout=20m $(ANEW) ./test/cluster $(OTHERS); \
 	go test $$race -timeout=20m -count=1 $$(go list ./test/... | grep -v /cluster$$)
 
 e2e:
