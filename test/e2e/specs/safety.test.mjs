@@ -20,7 +20,7 @@ async function guess(name, times) {
   for (let i = 0; i < times; i++) {
     await tab.fill('#username', name);
     await tab.fill('#password', 'wrong');
-    await tab.click('button.main');
+    await Promise.all([tab.waitForEvent('load'), tab.click('button.main')]); // not the answer before
     await tab.waitForSelector('[role=alert]');
   }
   await context.close();
@@ -69,6 +69,7 @@ describe('the page "Safety"', () => {
     await tab.fill('#password', 'nine purple kettles whisper');
     await tab.fill('#again', 'nine purple kettles whisper');
     await tab.click('button.main');
+    await tab.waitForURL('**/?done=*'); // or the next click would break off the form
     await tab.click('nav >> text=Safety');
     assert.match((await told(tab))[0], /^Your password was changed/);
     await thief.context().close();
