@@ -96,13 +96,14 @@ func grown(ctx context.Context, tx *transaction, person int64, n notice.Notice) 
 	return n, nil
 }
 
-// Notices are what the person was told, the newest first.
+// Notices are what the person was told, what happened last first. (Some are gathered, and
+// told after others that happened later: those have the lower ids.)
 func (d *Directory) Notices(ctx context.Context, id session.UserID) ([]notice.Notice, error) {
 	key, err := rowID(string(id))
 	if err != nil {
 		return nil, session.ErrUnknownUser
 	}
-	rows, err := d.db.QueryContext(ctx, selectNotices+`ORDER BY n.id DESC`, key)
+	rows, err := d.db.QueryContext(ctx, selectNotices+`ORDER BY n.last_at DESC, n.id DESC`, key)
 	if err != nil {
 		return nil, fmt.Errorf("directory: read notices: %w", err)
 	}

@@ -117,11 +117,11 @@ func (t Told) From() string {
 func (t Told) Lasted() bool { return t.Last.Sub(t.First) >= time.Minute }
 
 // Newest is the id up to which the page shows all.
-func (s Safety) Newest() int64 {
-	if len(s.Told) == 0 {
-		return 0
+func (s Safety) Newest() (id int64) {
+	for _, t := range s.Told { // in the order of what happened
+		id = max(id, t.ID)
 	}
-	return s.Told[0].ID
+	return id
 }
 
 // Passkeys is the page of how a person signs in beside their password.
