@@ -116,6 +116,24 @@ func TestNotices(t *testing.T) {
 }
 
 // What can be caused again and again is bounded, and pushes nothing else out.
+// What was gathered is told after what happened later, and stands below it all the same.
+func TestNoticesStandInTheOrderOfWhatHappened(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, node func(directory.Config) *directory.Directory) {
+		d := node(directory.Config{})
+		kim := add(t, d, "kim")
+		for _, n := range []notice.Notice{
+			alike(noon.Add(time.Second), notice.PasswordChanged, "192.0.2.1"), alike(noon, notice.PasskeyAdded, "192.0.2.1"),
+		} {
+			if err := d.Tell(t.Context(), kim, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if lines := told(t, d, kim); len(lines) != 2 || lines[0].Kind != notice.PasswordChanged || lines[1].Kind != notice.PasskeyAdded {
+			t.Errorf("told of %+v", lines)
+		}
+	})
+}
+
 func TestNoticesAreBounded(t *testing.T) {
 	d := open(t, database(t), directory.Config{})
 	kim := add(t, d, "kim")
